@@ -1,0 +1,54 @@
+# Every target sets up what it needs in .venv; nothing of the system changes but by `make haproxies`, which may install Debian's HAProxy.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+# No folder of this repository may hide a module of the standard library's (`operator`).
+export PYTHONSAFEPATH := 1
+
+.PHONY: help demo test unit lint format types imports haproxies bench clean
+help:
+	@echo "make demo        two traced HAProxies in front of a traced server; prints the traces  [HAPROXY=/path] [KEEP=1]"
+	@echo "make test        all tests, with every HAProxy found  [HAPROXY=/path:/path] [ARGS=...]"
+	@echo "make haproxies   fetch more HAProxy versions for the tests (Debian)"
+	@echo "make lint types imports format    ruff, mypy, import rules, ruff format"
+	@echo "make bench       CPU of an exchange, beside the SDK way"
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; say which with PYTHON=python3.X")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable '.[agent]' --group dev
+	@touch $@
+
+demo: $(STAMP)
+	@PYTHONPATH=tests:. $(BIN)/python -m demo $(if $(HAPROXY),--haproxy $(HAPROXY)) $(if $(KEEP),--keep)
+
+test: $(STAMP)
+	PYTHONWARNINGS=default $(BIN)/pytest --cov --cov-report=term:skip-covered $(ARGS)
+
+unit: $(STAMP)
+	$(BIN)/pytest tests/unit tests/test_repository.py $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/codespell agent tests demo benchmarks docs README.md CHANGELOG.md Makefile pyproject.toml
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+imports: $(STAMP)
+	$(BIN)/lint-imports
+
+haproxies: $(STAMP)
+	PATH="$(CURDIR)/$(BIN):$$PATH" tests/support/fetch_haproxies.sh
+
+bench: $(STAMP)
+	PYTHONPATH=. $(BIN)/python -m benchmarks $(ARGS)
+
+clean:
+	rm -rf .venv .cache build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,186 @@
+"""The export worker: takes batches off the queue, hands them to a transport, tries again, and never loses count.
+
+A batch leaves when it is full or when its first span has waited for ``delay_seconds``. While one batch is being tried again the
+queue fills behind it; what finds no room is dropped and counted. Nothing here is ever waited for by HAProxy.
+"""
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass
+from typing import Protocol
+
+from .queue import SpanQueue
+from .retry import Backoff, Verdict
+
+__all__ = ["BatchPolicy", "ExportObserver", "Exporter", "Result", "Transport"]
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPolicy:
+    """When and how much (``OTEL_BSP_*``)."""
+
+    max_spans: int
+    delay_seconds: float
+    retry_seconds: float
+    """How long one batch is tried again before it is dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one request to the collector went."""
+
+    verdict: Verdict
+    code: str
+    """HTTP status code, or a word for an error that had none; the label of our metric."""
+    message: str = ""
+    retry_after_seconds: float | None = None
+    rejected_spans: int = 0
+    """Spans the collector refused although it took the request (partial success)."""
+
+
+class Transport(Protocol):
+    """Delivers batches."""
+
+    async def send(self, spans: list[bytes]) -> Result:
+        """Deliver one batch; errors are results, never raised."""
+        ...
+
+    async def close(self) -> None:
+        """Give connections back."""
+        ...
+
+
+class ExportObserver(Protocol):
+    """Who counts."""
+
+    def exported(self, spans: int) -> None:
+        """The collector took ``spans``."""
+
+    def dropped(self, spans: int, reason: str) -> None:
+        """``spans`` are lost."""
+
+    def requested(self, result: Result, duration_seconds: float) -> None:
+        """One request was answered, or failed."""
+
+
+class Exporter:
+    """Owns the queue and the worker task.
+
+    Args:
+        transport: where batches go.
+        queue: the bounded queue.
+        policy: when a batch leaves.
+        backoff: how long to wait between tries.
+        observer: is told of every delivery and loss.
+    """
+
+    def __init__(
+        self, *, transport: Transport, queue: SpanQueue, policy: BatchPolicy, backoff: Backoff, observer: ExportObserver
+    ) -> None:
+        self._transport = transport
+        self._queue = queue
+        self._policy = policy
+        self._backoff = backoff
+        self._observer = observer
+        self._first = asyncio.Event()
+        self._full = asyncio.Event()
+        self._closing = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start the worker on the running loop."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="exporter")
+
+    def offer(self, span: bytes) -> None:
+        """Queue one encoded span; never waits."""
+        if not self._queue.offer(span):
+            self._observer.dropped(1, "queue_full")
+            return
+        size = len(self._queue)
+        if size == 1:
+            self._first.set()
+        if size >= self._policy.max_spans:
+            self._full.set()
+
+    async def close(self, timeout_seconds: float) -> None:
+        """Send what is queued, for at most ``timeout_seconds``; what is left then is dropped and counted."""
+        self._closing.set()
+        self._first.set()
+        self._full.set()
+        if self._task is not None:
+            _done, pending = await asyncio.wait({self._task}, timeout=timeout_seconds)
+            for task in pending:
+                task.cancel()
+            await asyncio.wait({self._task})
+        if len(self._queue):
+            self._observer.dropped(len(self._queue.take(len(self._queue))), "shutdown")
+        await self._transport.close()
+
+    async def _run(self) -> None:
+        while True:
+            await self._first.wait()
+            await self._fill_batch()
+            batch = self._queue.take(self._policy.max_spans)
+            self._rearm()
+            if batch:
+                await self._deliver(batch)
+            elif self._closing.is_set():
+                return
+
+    async def _fill_batch(self) -> None:
+        if not self._full.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._policy.delay_seconds):
+                    await self._full.wait()
+
+    def _rearm(self) -> None:
+        if self._closing.is_set():
+            return
+        if not len(self._queue):
+            self._first.clear()
+        if len(self._queue) < self._policy.max_spans:
+            self._full.clear()
+
+    async def _deliver(self, batch: list[bytes]) -> None:
+        loop = asyncio.get_running_loop()
+        deadline_seconds = loop.time() + self._policy.retry_seconds
+        settled = False
+        try:
+            while True:
+                start_seconds = loop.time()
+                result = await self._transport.send(batch)
+                self._observer.requested(result, loop.time() - start_seconds)
+                if result.verdict is Verdict.DELIVERED:
+                    settled = True
+                    self._report_delivery(batch, result)
+                    return
+                if result.verdict is Verdict.REJECTED:
+                    self._drop(batch, "rejected", result)
+                    settled = True
+                    return
+                wait_seconds = self._backoff.next_seconds(result.retry_after_seconds)
+                if loop.time() + wait_seconds > deadline_seconds:
+                    self._drop(batch, "retry_exhausted", result)
+                    settled = True
+                    return
+                _logger.info("collector: %s %s; next try in %.1f s", result.code, result.message, wait_seconds)
+                await asyncio.sleep(wait_seconds)
+        finally:
+            if not settled:
+                self._observer.dropped(len(batch), "shutdown")
+
+    def _report_delivery(self, batch: list[bytes], result: Result) -> None:
+        self._backoff.reset()
+        rejected = min(result.rejected_spans, len(batch))
+        self._observer.exported(len(batch) - rejected)
+        if rejected:
+            self._observer.dropped(rejected, "rejected")
+        if rejected or result.message:
+            _logger.warning("the collector refused %d of %d spans: %s", rejected, len(batch), result.message)
+
+    def _drop(self, batch: list[bytes], reason: str, result: Result) -> None:
+        self._observer.dropped(len(batch), reason)
+        _logger.warning("%d spans dropped (%s): collector answered %s %s", len(batch), reason, result.code, result.message)

@@ -1,0 +1,64 @@
+"""Which answers of a collector are worth another try, and when.
+
+Source: OTLP specification 1.x, "OTLP/HTTP response" and "OTLP/HTTP throttling": 429, 502, 503 and 504 and connection errors are
+retried, with exponential back-off and jitter, or after what ``Retry-After`` says; every other error is final.
+"""
+
+from collections.abc import Callable
+from enum import Enum, auto
+
+__all__ = ["Backoff", "Verdict", "judge_status", "parse_retry_after"]
+
+_RETRYABLE = frozenset({429, 502, 503, 504})
+
+
+class Verdict(Enum):
+    """What an answer means for the batch it answers."""
+
+    DELIVERED = auto()
+    RETRY = auto()
+    REJECTED = auto()
+
+
+def judge_status(status_code: int) -> Verdict:
+    """The verdict of an HTTP status code."""
+    if 200 <= status_code < 300:
+        return Verdict.DELIVERED
+    return Verdict.RETRY if status_code in _RETRYABLE else Verdict.REJECTED
+
+
+def parse_retry_after(header: str | None) -> float | None:
+    """Seconds of a ``Retry-After`` header; None if it has none (a date is not worth a clock: back-off serves)."""
+    if header is None or not header.strip().isdigit():
+        return None
+    return float(header.strip())
+
+
+class Backoff:
+    """Exponential back-off with jitter: between half and the whole of each step.
+
+    Args:
+        random: a number from 0 up to 1, such as ``random.random``.
+        initial_seconds: the first step.
+        max_seconds: no step is longer, nor is what a server may ask for.
+    """
+
+    __slots__ = ("_initial_seconds", "_max_seconds", "_random", "_step")
+
+    def __init__(self, *, random: Callable[[], float], initial_seconds: float = 1.0, max_seconds: float = 30.0) -> None:
+        self._random = random
+        self._initial_seconds = initial_seconds
+        self._max_seconds = max_seconds
+        self._step = 0
+
+    def reset(self) -> None:
+        """A delivery went well: the next failure starts anew."""
+        self._step = 0
+
+    def next_seconds(self, asked_seconds: float | None = None) -> float:
+        """How long to wait before the next try; ``asked_seconds`` is the server's own wish, which wins."""
+        step_seconds = min(self._initial_seconds * 2.0**self._step, self._max_seconds)
+        self._step = min(self._step + 1, 32)
+        if asked_seconds is not None:
+            return min(asked_seconds, self._max_seconds)
+        return step_seconds * (0.5 + self._random() / 2)

@@ -1,0 +1,80 @@
+"""The data's way through the agent, both halves: SPOE messages to actions, records to spans on their way out.
+
+Everything here is a call into a pure part, and a count. No state is kept between the two halves: what a record needs to know of its
+start, it brings along.
+"""
+
+import logging
+from collections.abc import Callable
+
+from .export import encode_span
+from .records import RecordError, SkipReason, parse_record
+from .spop import Action, Message, SetVar, VarScope
+from .telemetry import Telemetry
+from .tracing import Answerer, ExchangeTracer
+from .wiring import REQUEST_MESSAGE, SD_ID
+
+__all__ = ["Pipeline"]
+
+_logger = logging.getLogger(__name__)
+_SD_ID = SD_ID.encode()
+_TRANSACTION = VarScope.TRANSACTION
+
+
+class Pipeline:
+    """What the two servers call.
+
+    Args:
+        answerer: answers the start of an exchange.
+        tracer: makes the spans at its end.
+        telemetry: counts.
+        offer: takes one encoded span; must not wait.
+    """
+
+    __slots__ = ("_answerer", "_offer", "_telemetry", "_tracer")
+
+    def __init__(self, *, answerer: Answerer, tracer: ExchangeTracer, telemetry: Telemetry, offer: Callable[[bytes], None]) -> None:
+        self._answerer = answerer
+        self._tracer = tracer
+        self._telemetry = telemetry
+        self._offer = offer
+
+    def notify(self, messages: list[Message]) -> list[Action]:
+        """The actions that answer one NOTIFY; a message that is not ours gets none."""
+        actions: list[Action] = []
+        for message in messages:
+            if message.name != REQUEST_MESSAGE:
+                self._telemetry.message("other")
+                _logger.warning("message %r is none of this profile's: is spoe.cfg the one that `config` prints?", message.name)
+                continue
+            self._telemetry.message(REQUEST_MESSAGE)
+            answer = self._answerer.answer(dict(message.arguments))
+            self._telemetry.answered(sampled=answer.sampled, has_parent=answer.has_parent)
+            actions.extend([SetVar(_TRANSACTION, name, value) for name, value in answer.variables])
+        return actions
+
+    def record(self, data: bytes) -> None:
+        """Make and send the spans of one record; one that is of no use is counted."""
+        try:
+            record = parse_record(data, _SD_ID)
+        except RecordError as error:
+            self._telemetry.record_skipped(error.reason)
+            _logger.warning("record skipped (%s): %.200r", error.reason, data)
+            return
+        try:
+            exchange = self._tracer.trace(record.end_unix_nano, record.fields)
+        except (KeyError, ValueError) as error:
+            self._telemetry.record_skipped(SkipReason.MISMATCHED)
+            _logger.warning("record skipped: parameter %s: does log-format-sd fit this agent? %.200r", error, data)
+            return
+        telemetry = self._telemetry
+        if not exchange.had_request:
+            telemetry.recorded("no_request")
+            return
+        ending = exchange.ending
+        telemetry.recorded("answered" if ending.answered else "unanswered")
+        if ending.spoe_error is not None:
+            telemetry.spoe_failed(ending.spoe_error)
+        telemetry.spans_made(len(exchange.spans))
+        for span in exchange.spans:
+            self._offer(encode_span(span))

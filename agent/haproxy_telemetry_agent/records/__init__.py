@@ -1,0 +1,7 @@
+"""The record stream: what HAProxy's ``ring`` sends at the end of each exchange. Bytes in, records out; no I/O."""
+
+from .errors import RecordError, RecordStreamError, SkipReason
+from .framing import RecordReader
+from .record import Record, parse_record
+
+__all__ = ["Record", "RecordError", "RecordReader", "RecordStreamError", "SkipReason", "parse_record"]

@@ -1,0 +1,28 @@
+"""RFC 3339 time stamps, as HAProxy writes them in front of a record, to nanoseconds since the epoch.
+
+``2026-11-22T13:50:34.119025+00:00``: local time with its offset, always with microseconds. Records come in bunches of the same
+second, so the part up to the second is worked out once and remembered.
+"""
+
+from datetime import datetime
+from functools import lru_cache
+
+__all__ = ["timestamp_unix_nano"]
+
+
+def timestamp_unix_nano(text: bytes) -> int:
+    """Nanoseconds since the epoch; raises ``ValueError`` for anything else than RFC 3339 with an offset."""
+    if len(text) == 32 and text[19] == 0x2E:
+        return _second_unix_nano(text[:19], text[26:]) + int(text[20:26]) * 1000
+    moment = datetime.fromisoformat(text.decode("ascii"))
+    if moment.tzinfo is None:
+        raise ValueError(f"time stamp without offset: {text!r}")
+    return _second_unix_nano(text[:19], moment.strftime("%z").encode()) + moment.microsecond * 1000
+
+
+@lru_cache(maxsize=64)
+def _second_unix_nano(second: bytes, offset: bytes) -> int:
+    moment = datetime.fromisoformat((second + offset).decode("ascii"))
+    if moment.tzinfo is None:
+        raise ValueError(f"time stamp without offset: {second!r}")
+    return int(moment.timestamp()) * 1_000_000_000

@@ -1,0 +1,202 @@
+"""The agent as a whole: settings become objects, objects are wired, started, and ended in order.
+
+Knows everybody; does nothing else.
+
+The end has an order: no new questions, then the records of what was answered, then their export.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import socket
+import ssl
+from collections.abc import Iterable
+
+from .endpoint import Endpoint
+from .export import Backoff, BatchPolicy, Exporter, SpanQueue, encode_resource, encode_scope
+from .export.otlp_http import OtlpHttpTransport
+from .listener import listen, unlink
+from .pipeline import Pipeline
+from .record_server import RecordServer
+from .resource import resource_attributes
+from .settings import Settings, SettingsError, duration_seconds
+from .spop_server import SpopServer
+from .telemetry import Telemetry
+from .tracing import AlwaysOff, AlwaysOn, Answerer, ExchangeTracer, IdGenerator, ParentBased, Ratio, Sampler
+from .tracing.semconv import SCHEMA_URL
+from .version import VERSION
+
+__all__ = ["Service"]
+
+_logger = logging.getLogger(__name__)
+
+SCOPE_NAME = "haproxy-telemetry-agent"
+
+
+class Service:
+    """One agent. Must be made on a running event loop.
+
+    Args:
+        settings: checked settings.
+
+    Raises:
+        SettingsError: a certificate can't be loaded.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.telemetry = Telemetry()
+        sampler = make_sampler(settings)
+        ids = IdGenerator(random.Random(random.SystemRandom().getrandbits(256)).getrandbits)  # noqa: S311 - ids, not secrets
+        self._exporter = self._make_exporter()
+        spans = settings.spans
+        pipeline = Pipeline(
+            answerer=Answerer(sampler=sampler, ids=ids),
+            tracer=ExchangeTracer(
+                sampler=sampler,
+                ids=ids,
+                known_methods=frozenset(spans.known_methods),
+                sensitive_query_parameters=frozenset(spans.sensitive_query_parameters) if spans.redact_query else frozenset(),
+            ),
+            telemetry=self.telemetry,
+            offer=self._exporter.offer,
+        )
+        limits = settings.limits
+        self._spop_server = SpopServer(
+            notify=pipeline.notify,
+            telemetry=self.telemetry,
+            max_connections=limits.max_connections,
+            max_frame_size_bytes=limits.max_frame_size_bytes,
+        )
+        self._record_server = RecordServer(
+            record=pipeline.record,
+            telemetry=self.telemetry,
+            max_connections=limits.max_connections,
+            max_record_bytes=limits.max_record_bytes,
+        )
+        self._listening = False
+        self._endpoint = Endpoint(registry=self.telemetry.registry, ready=lambda: self._listening)
+
+    async def start(self) -> None:
+        """Listen on all three addresses.
+
+        Raises:
+            ListenError: one of them can't be had; none is kept then.
+        """
+        addresses = self._settings.listen
+        with contextlib.ExitStack() as opened:
+
+            def open_one(setting: str, address: str) -> socket.socket:
+                return opened.enter_context(contextlib.closing(listen(setting, address)))
+
+            spop = open_one("listen.spop", addresses.spop)
+            records = open_one("listen.records", addresses.records)
+            http = open_one("listen.http", addresses.http)
+            opened.pop_all()
+        self._exporter.start()
+        await self._record_server.start(records)
+        await self._spop_server.start(spop)
+        self._listening = True
+        await self._endpoint.start(http)
+        _logger.info(
+            "listening: spop %s, records %s, http %s; exporting to %s",
+            addresses.spop,
+            addresses.records,
+            addresses.http,
+            traces_url(self._settings),
+        )
+
+    async def stop(self) -> None:
+        """End in order, within ``shutdownTimeout``."""
+        timeout_seconds = duration_seconds(self._settings.shutdown_timeout)
+        loop = asyncio.get_running_loop()
+        deadline_seconds = loop.time() + timeout_seconds
+        self._listening = False
+        await self._spop_server.close()
+        await self._record_server.close(timeout_seconds / 2)
+        await self._exporter.close(max(deadline_seconds - loop.time(), 0.1))
+        await self._endpoint.close()
+        addresses = self._settings.listen
+        for address in (addresses.spop, addresses.records, addresses.http):
+            unlink(address)
+        _logger.info("stopped")
+
+    def _make_exporter(self) -> Exporter:
+        settings = self._settings.exporter
+        batch = settings.batch
+        resource = resource_attributes(
+            service_name=self._settings.resource.service_name, attributes=self._settings.resource.attributes
+        )
+        queue = SpanQueue(max_spans=batch.max_queue_spans, max_bytes=batch.max_queue_bytes)
+        self.telemetry.watch_queue(queue)
+        return Exporter(
+            transport=OtlpHttpTransport(
+                url=traces_url(self._settings),
+                headers={header.name: header.value for header in settings.headers},
+                timeout_seconds=duration_seconds(settings.timeout),
+                gzip=settings.compression == "gzip",
+                tls=make_tls(self._settings),
+                resource=encode_resource(resource),
+                scope=encode_scope(SCOPE_NAME, VERSION),
+                schema_url=SCHEMA_URL,
+                user_agent=f"{SCOPE_NAME}/{VERSION}",
+            ),
+            queue=queue,
+            policy=BatchPolicy(batch.max_batch_spans, duration_seconds(batch.delay), duration_seconds(batch.retry)),
+            backoff=Backoff(random=random.random),
+            observer=self.telemetry,
+        )
+
+
+def make_sampler(settings: Settings) -> Sampler:
+    """The sampler that the settings name."""
+    sampling = settings.sampling
+    root: Sampler
+    if sampling.type.endswith("TraceIDRatio"):
+        root = Ratio(1.0 if sampling.ratio is None else sampling.ratio)
+    else:
+        root = AlwaysOn() if sampling.type.endswith("AlwaysOn") else AlwaysOff()
+    return ParentBased(root) if sampling.type.startswith("ParentBased") else root
+
+
+def make_tls(settings: Settings) -> ssl.SSLContext | None:
+    """The TLS context of the exporter, or None for the system's defaults.
+
+    Raises:
+        SettingsError: a file can't be used.
+    """
+    tls = settings.exporter.tls
+    if tls.ca_file is None and tls.certificate_file is None and not tls.insecure_skip_verify:
+        return None
+    try:
+        context = ssl.create_default_context(cafile=tls.ca_file)
+    except OSError as error:
+        raise SettingsError(f"exporter.tls.caFile: {tls.ca_file!r}: can't be used: {error.strerror or error}") from None
+    if tls.insecure_skip_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if tls.certificate_file is not None:
+        try:
+            context.load_cert_chain(tls.certificate_file, tls.key_file)
+        except OSError as error:
+            raise SettingsError(
+                f"exporter.tls.certificateFile: {tls.certificate_file!r} with keyFile {tls.key_file!r}: "
+                f"can't be used: {error.strerror or error}"
+            ) from None
+    return context
+
+
+def traces_url(settings: Settings) -> str:
+    """The URL that batches are posted to: ``tracesEndpoint`` as it is, or ``endpoint`` with ``/v1/traces``."""
+    exporter = settings.exporter
+    return exporter.traces_endpoint or exporter.endpoint.rstrip("/") + "/v1/traces"
+
+
+def describe(settings: Settings, sources: dict[str, str]) -> Iterable[str]:
+    """What differs from the defaults and where it is from, for the start-up log; values of headers are not shown."""
+    for field, source in sorted(sources.items()):
+        if not field.startswith("exporter.headers"):
+            yield f"{field} from {source}"
+    for header in settings.exporter.headers:
+        yield f"header {header.name} (value not shown)"

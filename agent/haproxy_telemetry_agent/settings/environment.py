@@ -1,0 +1,180 @@
+"""``OTEL_*`` variables, turned into a document of the settings file's shape.
+
+Rules of the OpenTelemetry specification: an empty variable is unset; names of samplers and the like are case-insensitive; what
+can't be understood is warned of and ignored, never fatal; a variable of the traces signal beats the general one. Variables that the
+SDK's own parts read (``OTEL_RESOURCE_ATTRIBUTES``, ``OTEL_SERVICE_NAME``, resource detectors) are left to them.
+
+Source: specification 1.60, configuration/sdk-environment-variables and protocol/exporter.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+__all__ = ["read_environment"]
+
+_SAMPLERS = {
+    "always_on": "AlwaysOn",
+    "always_off": "AlwaysOff",
+    "traceidratio": "TraceIDRatio",
+    "parentbased_always_on": "ParentBasedAlwaysOn",
+    "parentbased_always_off": "ParentBasedAlwaysOff",
+    "parentbased_traceidratio": "ParentBasedTraceIDRatio",
+}
+_LOG_LEVELS = {
+    "trace": "debug",
+    "debug": "debug",
+    "info": "info",
+    "warn": "warn",
+    "warning": "warn",
+    "error": "error",
+    "fatal": "error",
+}
+
+
+class _Invalid(Exception):
+    """The variable is to be ignored, for this reason."""
+
+
+def read_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str], list[str]]:
+    """``(document, sources, warnings)``.
+
+    ``document`` has the shape of the settings file and only what the environment sets. ``sources`` maps a dotted field to the
+    variable it is from. ``warnings`` name the variable, its value and why it is ignored.
+    """
+    document: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    warnings: list[str] = []
+    for field, names, parse in _VARIABLES:
+        for name in names:
+            value = environ.get(name, "").strip()
+            if not value:
+                continue
+            try:
+                parsed = parse(value)
+            except _Invalid as reason:
+                shown = "" if "HEADERS" in name else f"={value!r}"
+                warnings.append(f"{name}{shown} is ignored: {reason}")
+                continue
+            _set(document, field, parsed)
+            sources[field] = name
+            break
+    _read_ratio(environ, document, sources, warnings)
+    return document, sources, warnings
+
+
+def _read_ratio(environ: Mapping[str, str], document: dict[str, Any], sources: dict[str, str], warnings: list[str]) -> None:
+    """The argument has a meaning only with a ratio sampler, and a default there."""
+    sampler = document.get("sampling", {}).get("type", "")
+    if not sampler.endswith("TraceIDRatio"):
+        return
+    text = environ.get("OTEL_TRACES_SAMPLER_ARG", "").strip()
+    ratio = 1.0
+    if text:
+        try:
+            ratio = _ratio(text)
+        except ValueError:
+            warnings.append(f"OTEL_TRACES_SAMPLER_ARG={text!r} is ignored: expected a number from 0 to 1; 1 is used")
+        else:
+            sources["sampling.ratio"] = "OTEL_TRACES_SAMPLER_ARG"
+    document["sampling"]["ratio"] = ratio
+
+
+def _ratio(text: str) -> float:
+    ratio = float(text)
+    if 0 <= ratio <= 1:
+        return ratio
+    raise ValueError(text)
+
+
+def _set(document: dict[str, Any], field: str, value: Any) -> None:
+    *parents, last = field.split(".")
+    for parent in parents:
+        document = document.setdefault(parent, {})
+    document[last] = value
+
+
+def _url(value: str) -> str:
+    if not value.lower().startswith(("http://", "https://")):
+        raise _Invalid("expected a http:// or https:// URL")
+    return value
+
+
+def _traces_url(value: str) -> str:
+    """Used as it is; a URL without a path means the root."""
+    scheme, _, rest = _url(value).partition("://")
+    return value if "/" in rest else f"{scheme}://{rest}/"
+
+
+def _choice(choices: Mapping[str, str]) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        try:
+            return choices[value.lower()]
+        except KeyError:
+            raise _Invalid(f"expected one of {', '.join(choices)}") from None
+
+    return parse
+
+
+def _number(minimum: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        if not value.isascii() or not value.isdigit() or int(value) < minimum:
+            raise _Invalid(f"expected a whole number of at least {minimum}")
+        return int(value)
+
+    return parse
+
+
+def _milliseconds(value: str) -> str:
+    return f"{_number(0)(value)}ms"
+
+
+def _headers(value: str) -> list[dict[str, str]]:
+    """``name=value,name=value``, values percent-encoded."""
+    headers = []
+    for part in value.split(","):
+        if not part.strip():
+            continue
+        name, equals, text = part.partition("=")
+        if not equals or not name.strip():
+            raise _Invalid("expected name=value,name=value with percent-encoded values")
+        headers.append({"name": unquote(name.strip()).lower(), "value": unquote(text.strip())})
+    return headers
+
+
+def _propagators(value: str) -> list[str]:
+    names = [name.strip().lower() for name in value.split(",") if name.strip()]
+    # Baggage travels through HAProxy untouched, with or without us.
+    known = [name for name in dict.fromkeys(names) if name == "tracecontext"]
+    if not known:
+        raise _Invalid("expected a list with tracecontext")
+    return known
+
+
+def _list(value: str) -> list[str]:
+    return [part for part in (part.strip() for part in value.split(",")) if part]
+
+
+def _otlp(name: str) -> tuple[str, str]:
+    return (f"OTEL_EXPORTER_OTLP_TRACES_{name}", f"OTEL_EXPORTER_OTLP_{name}")
+
+
+_VARIABLES: list[tuple[str, tuple[str, ...], Callable[[str], Any]]] = [
+    ("exporter.endpoint", ("OTEL_EXPORTER_OTLP_ENDPOINT",), _url),
+    ("exporter.tracesEndpoint", ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",), _traces_url),
+    ("exporter.protocol", _otlp("PROTOCOL"), _choice({"http/protobuf": "http/protobuf"})),
+    ("exporter.compression", _otlp("COMPRESSION"), _choice({"none": "none", "gzip": "gzip"})),
+    ("exporter.timeout", _otlp("TIMEOUT"), _milliseconds),
+    ("exporter.headers", _otlp("HEADERS"), _headers),
+    ("exporter.tls.caFile", _otlp("CERTIFICATE"), str),
+    ("exporter.tls.certificateFile", _otlp("CLIENT_CERTIFICATE"), str),
+    ("exporter.tls.keyFile", _otlp("CLIENT_KEY"), str),
+    ("exporter.batch.delay", ("OTEL_BSP_SCHEDULE_DELAY",), _milliseconds),
+    ("exporter.batch.retry", ("OTEL_BSP_EXPORT_TIMEOUT",), _milliseconds),
+    ("exporter.batch.maxQueueSpans", ("OTEL_BSP_MAX_QUEUE_SIZE",), _number(1)),
+    ("exporter.batch.maxBatchSpans", ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE",), _number(1)),
+    ("sampling.type", ("OTEL_TRACES_SAMPLER",), _choice(_SAMPLERS)),
+    ("propagation.propagators", ("OTEL_PROPAGATORS",), _propagators),
+    ("spans.knownMethods", ("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS",), _list),
+    ("log.level", ("OTEL_LOG_LEVEL",), _choice(_LOG_LEVELS)),
+]

@@ -1,0 +1,82 @@
+"""Errors of the settings file in words: which field, what value, and what to write instead.
+
+msgspec says where and why (``Expected `str` matching regex '...' - at `$.exporter.timeout` ``); the value, and the fix in a user's
+words, are looked up in the document and in the types.
+"""
+
+import re
+from collections.abc import Mapping
+from types import UnionType
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import msgspec
+
+__all__ = ["SettingsError", "explain"]
+
+_LOCATION = re.compile(r"(?P<reason>.*?)(?: - at `\$(?P<path>[^`]*)`)?", re.DOTALL)
+_STEP = re.compile(r"\.([A-Za-z_]\w*)|\[(\d+|\.\.\.)\]")
+_WORDS = {"`str`": "text", "`int`": "a whole number", "`float`": "a number", "`bool`": "true or false", "`object`": "a mapping"}
+
+
+class SettingsError(Exception):
+    """A setting that can't be used: which one, what it is, and what it should be."""
+
+
+def explain(error: msgspec.ValidationError, document: Mapping[str, Any], model: type) -> str:
+    """``field: value: fix`` for an error of converting ``document`` to ``model``."""
+    match = _LOCATION.fullmatch(str(error))
+    reason, path = (match["reason"], match["path"] or "") if match else (str(error), "")
+    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", reason)
+    if unknown:
+        known = ", ".join(field.encode_name for field in msgspec.structs.fields(_type_at(model, path)))
+        return f"{_join(path, unknown[1])}: unknown key; known here: {known}"
+    missing = re.fullmatch(r"Object missing required field `(.*)`", reason)
+    if missing:
+        return f"{_join(path, missing[1])}: missing; it has no default"
+    return f"{path.lstrip('.') or 'the settings'}: {_value_at(document, path)!r}: {_fix(reason, _type_at(model, path))}"
+
+
+def _fix(reason: str, kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return "expected one of " + ", ".join(map(str, get_args(kind)))
+    if get_origin(kind) is Annotated and "matching regex" in reason:
+        return f"expected {kind.__metadata__[0].description}"
+    for word, words in _WORDS.items():
+        reason = reason.replace(word, words)
+    return reason[:1].lower() + reason[1:]
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}".lstrip(".")
+
+
+def _value_at(document: Any, path: str) -> Any:
+    for name, index in _STEP.findall(path):
+        try:
+            document = document[name] if name else document[0 if index == "..." else int(index)]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return document
+
+
+def _type_at(kind: Any, path: str) -> Any:
+    for name, _index in _STEP.findall(path):
+        if not name:
+            kind = get_args(_bare(kind))[-1]
+            continue
+        for field in msgspec.structs.fields(_bare(kind)):
+            if field.encode_name == name:
+                kind = field.type
+                break
+    return _without_none(kind)
+
+
+def _without_none(kind: Any) -> Any:
+    if isinstance(kind, UnionType):
+        return next(part for part in get_args(kind) if part is not type(None))
+    return kind
+
+
+def _bare(kind: Any) -> Any:
+    kind = _without_none(kind)
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind

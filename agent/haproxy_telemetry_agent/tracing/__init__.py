@@ -1,0 +1,31 @@
+"""OpenTelemetry's half of the agent: trace context, sampling, and the spans of an exchange. Pure: no SDK, no clock, no I/O."""
+
+from .answer import Answer, Answerer
+from .context import IdGenerator, SpanContext, SpanId, TraceFlags, TraceId
+from .ending import Ending
+from .exchange import Exchange, ExchangeTracer
+from .sampling import AlwaysOff, AlwaysOn, ParentBased, Ratio, Sampler
+from .span import Attribute, Attributes, Span, SpanKind, SpanStatus
+
+__all__ = [
+    "AlwaysOff",
+    "AlwaysOn",
+    "Answer",
+    "Answerer",
+    "Attribute",
+    "Attributes",
+    "Ending",
+    "Exchange",
+    "ExchangeTracer",
+    "IdGenerator",
+    "ParentBased",
+    "Ratio",
+    "Sampler",
+    "Span",
+    "SpanContext",
+    "SpanId",
+    "SpanKind",
+    "SpanStatus",
+    "TraceFlags",
+    "TraceId",
+]

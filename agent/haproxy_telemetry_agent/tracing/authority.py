@@ -1,0 +1,20 @@
+"""The authority of a request: ``Host`` or ``:authority``, cut into address and port.
+
+Source: RFC 9110, 7.2; RFC 3986, 3.2.2 (an IPv6 address stands in brackets).
+"""
+
+from functools import lru_cache
+
+__all__ = ["split_authority"]
+
+
+@lru_cache(maxsize=1024)
+def split_authority(authority: str) -> tuple[str, int | None]:
+    """``host:port`` into ``(host, port)``; the port is None where there is none, or none that is one."""
+    host = authority.rpartition("@")[2]
+    if host.startswith("["):
+        address, _, rest = host[1:].partition("]")
+        port = rest.removeprefix(":")
+    else:
+        address, _, port = host.partition(":")
+    return address, int(port) if port.isascii() and port.isdigit() and 0 < int(port) < 65_536 else None

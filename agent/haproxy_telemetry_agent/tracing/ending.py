@@ -1,0 +1,145 @@
+"""The end of an exchange: one record's parameters, read into numbers and words of their own types.
+
+HAProxy writes ``-`` for what it does not have and -1 for a timer whose phase was never reached. This module is where that ends.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from .context import SpanId
+from .state import State, decode_state
+
+__all__ = ["BAD_REQUEST", "Ending", "read_ending"]
+
+BAD_REQUEST = "<BADREQ>"
+_ABSENT = "-"
+
+
+class Ending(NamedTuple):
+    """What a record says, with what the start left in its token or, without an answer, in variables."""
+
+    end_unix_nano: int
+    traceparent: str | None
+    tracestate: str
+    answered: bool
+    """Whether the agent had answered; else HAProxy's fall-back made the context."""
+    spoe_error: str | None
+    parent_span_id: SpanId | None
+    start_unix_micro: int | None
+    seen_unix_micro: int | None
+    host: str | None
+    user_agent: str | None
+
+    method: str
+    path: str
+    query: str
+    protocol: str
+    encrypted: bool
+    status_code: int | None
+    termination_state: str
+    frontend: str
+    backend: str
+    server: str | None
+    """None if no server was chosen."""
+    client_address: str | None
+    client_port: int | None
+    server_address: str | None
+    server_port: int | None
+    server_encrypted: bool
+    request_milliseconds: int
+    queue_milliseconds: int
+    connect_milliseconds: int
+    response_milliseconds: int
+    total_milliseconds: int
+    retries: int
+    redispatched: bool
+    backend_queue: int
+    server_queue: int
+    received_bytes: int
+    sent_bytes: int
+    unique_id: str | None
+
+
+def read_ending(end_unix_nano: int, fields: Mapping[str, str]) -> Ending:
+    """Read a record's parameters (names as in ``wiring.fields``).
+
+    Raises:
+        KeyError: a parameter is missing: the record was written for another version of the agent.
+        ValueError: a number is none.
+    """
+    token = fields["state"]
+    state = decode_state(token) if token != _ABSENT else None
+    answered = state is not None
+    if state is None:
+        state = _state_of_fallback(fields)
+    frontend = fields["f"]
+    server = fields["s"]
+    status_code = int(fields["ST"])
+    retries = fields["rc"]
+    parent_span_id = state.parent_span_id
+    tracestate = fields["tracestate"]
+    return Ending(
+        end_unix_nano,
+        _word(fields["traceparent"]),
+        "" if tracestate == _ABSENT else tracestate,
+        answered,
+        _word(fields["error"]),
+        SpanId(parent_span_id) if parent_span_id is not None and len(parent_span_id) == 8 else None,
+        state.start_unix_micro,
+        state.seen_unix_micro,
+        state.host,
+        state.user_agent,
+        fields["HM"],
+        fields["HPO"],
+        fields["HQ"].removeprefix("?"),
+        fields["HV"],
+        fields["sslv"] != _ABSENT,
+        status_code if status_code > 0 else None,
+        fields["ts"],
+        frontend,
+        fields["b"],
+        # Names in angle brackets stand for no server: <NOSRV>, <STATS>, <CACHE>, <PROMEX>, <lua.NAME>.
+        None if server.startswith("<") else server,
+        _word(fields["ci"]),
+        _port(fields["cp"]),
+        _word(fields["si"]),
+        _port(fields["sp"]),
+        fields["ssl_bc"] == "1",
+        int(fields["TR"]),
+        int(fields["Tw"]),
+        int(fields["Tc"]),
+        int(fields["Tr"]),
+        int(fields["Ta"]),
+        int(retries),
+        retries.startswith("+"),
+        int(fields["bq"]),
+        int(fields["sq"]),
+        int(fields["U"]),
+        int(fields["B"]),
+        _word(fields["ID"]),
+    )
+
+
+def _state_of_fallback(fields: Mapping[str, str]) -> State:
+    parent = fields["parent"]
+    return State(
+        0,
+        start_unix_micro=_number(fields["start"]),
+        seen_unix_micro=_number(fields["seen"]),
+        parent_span_id=bytes.fromhex(parent) if parent != _ABSENT else None,
+        host=_word(fields["host"]),
+        user_agent=_word(fields["user_agent"]),
+    )
+
+
+def _word(text: str) -> str | None:
+    return None if text in ("", _ABSENT) else text
+
+
+def _number(text: str) -> int | None:
+    return None if text == _ABSENT else int(text)
+
+
+def _port(text: str) -> int | None:
+    # A unix socket has no port: "-" or 0.
+    return int(text) if text.isdigit() and text != "0" else None

@@ -1,0 +1,51 @@
+"""A finished span, as plain data: what the encoder and the exporters take.
+
+Not the SDK's span: making and ending one of those costs fifteen times as much (measured), and nothing here needs a live span.
+"""
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from .context import SpanId, TraceId
+
+__all__ = ["Attribute", "Attributes", "Span", "SpanKind", "SpanStatus"]
+
+Attribute = str | bool | int | float | list[str]
+Attributes = list[tuple[str, Attribute]]
+
+
+class SpanKind(IntEnum):
+    """OTLP's numbers."""
+
+    INTERNAL = 1
+    SERVER = 2
+    CLIENT = 3
+
+
+class SpanStatus(IntEnum):
+    """OTLP's numbers. Instrumentation never sets OK."""
+
+    UNSET = 0
+    OK = 1
+    ERROR = 2
+
+
+@dataclass(slots=True)
+class Span:
+    """One span, ended."""
+
+    trace_id: TraceId
+    span_id: SpanId
+    parent_span_id: SpanId | None
+    flags: int
+    """Trace flags of the span itself."""
+    parent_is_remote: bool
+    """Whether the parent belongs to another process."""
+    tracestate: str
+    name: str
+    kind: SpanKind
+    start_unix_nano: int
+    end_unix_nano: int
+    attributes: Attributes = field(default_factory=list)
+    status: SpanStatus = SpanStatus.UNSET
+    status_message: str = ""

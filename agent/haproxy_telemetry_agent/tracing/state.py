@@ -1,0 +1,62 @@
+"""The state token: what travels from the agent's answer to the record of the same exchange, through HAProxy.
+
+The agent keeps no open exchange. What its answer decided, and what only the start of an exchange can tell, goes back to HAProxy as
+one variable (``txn.otel.state``) that the record carries to whichever agent reads it: this one, its successor, or another worker.
+Ids and flags are not in it: they are in ``traceparent``, which the record carries as well.
+
+On the wire: base64url of a MessagePack array whose first element is the version. New elements are appended; a reader ignores what
+it does not know and takes defaults for what is missing. Small on purpose: HAProxy pays for each byte twice.
+"""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+
+import msgspec
+
+__all__ = ["MAX_TOKEN_CHARACTERS", "State", "decode_state", "encode_state"]
+
+VERSION = 1
+MAX_TOKEN_CHARACTERS = 2048
+_MAX_TEXT_CHARACTERS = 512
+"""Longest text taken into a token; browsers' user agents are below 200."""
+
+
+class State(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """The elements of the token, in their order."""
+
+    version: int
+    start_unix_micro: int | None = None
+    """First byte of the request, where HAProxy can tell (3.0 and later)."""
+    seen_unix_micro: int | None = None
+    """Last byte of the request's headers, where it can't."""
+    parent_span_id: bytes | None = None
+    """The caller's span; None for a root."""
+    host: str | None = None
+    user_agent: str | None = None
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(State)
+
+
+def encode_state(state: State) -> str:
+    """The token; never longer than ``MAX_TOKEN_CHARACTERS``: longer text is cut."""
+    token = urlsafe_b64encode(_encoder.encode(state))
+    if len(token) > MAX_TOKEN_CHARACTERS // 2:
+        cut = msgspec.structs.replace(state, host=_cut(state.host), user_agent=_cut(state.user_agent))
+        token = urlsafe_b64encode(_encoder.encode(cut))
+    return token.decode("ascii")
+
+
+def decode_state(token: str) -> State | None:
+    """The state in a token; None if it is none of ours or of a version we do not know."""
+    try:
+        state = _decoder.decode(urlsafe_b64decode(token))
+    except (ValueError, msgspec.DecodeError):
+        return None
+    return state if state.version == VERSION else None
+
+
+def _cut(text: str | None) -> str | None:
+    if text is None:
+        return None
+    return text.encode()[:_MAX_TEXT_CHARACTERS].decode("utf-8", "ignore")

@@ -1,0 +1,130 @@
+"""The one table of what HAProxy tells the agent: SPOE arguments, record keys and the variables between them.
+
+A row is a fact about an exchange. It can reach the agent in two ways, and its ``name`` is the same in both:
+
+* as an **argument** of the SPOE message, at the start, while the request waits. What only the start can tell comes back in the
+  state token (``txn.otel.state``), which the record carries;
+* as a **parameter of the record**, at the end: a log-format expression of HAProxy's own, or a variable. Rows with a ``fallback``
+  have a variable that HAProxy sets itself when the agent gave no answer, so that the record alone makes the spans.
+
+Rows that come from a log-format alias bear the alias's name (``%ST`` is ``ST``): HAProxy's documentation explains them.
+The order is the order in the record: what is needed most comes first, text chosen by clients last.
+
+Which fetch works where, and since which version: measured on 2.6 to 3.4.
+"""
+
+from dataclasses import dataclass
+
+__all__ = ["FIELDS", "Field", "arguments", "fallbacks", "record_fields", "variable_name"]
+
+Version = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One row; see the module's text."""
+
+    name: str
+    meaning: str
+    argument: str | None = None
+    """Sample expression at ``on-frontend-http-request``; None: not sent."""
+    record: str | None = None
+    """Log-format expression; None: not in the record."""
+    fallback: str | None = None
+    """Sample expression that HAProxy puts into this row's variable when the agent gave no answer."""
+    since: Version | None = None
+    """The first HAProxy version whose ``argument`` and ``fallback`` exist."""
+    before: Version | None = None
+    """The first version that does not need this row any more."""
+
+
+def variable_name(name: str) -> str:
+    """The HAProxy variable of a row: ``txn.otel.<name>`` (scope, ``option var-prefix``, name)."""
+    return f"txn.otel.{name}"
+
+
+def _variable(name: str) -> str:
+    return f"%[var({variable_name(name)})]"
+
+
+FIELDS: tuple[Field, ...] = (
+    # What the agent answered.
+    Field("traceparent", "W3C trace context handed to the server", record=_variable("traceparent")),
+    Field("state", "token: what the agent decided and what only the start could tell", record=_variable("state")),
+    # What the end tells.
+    Field("ST", "status code sent to the client, -1 or 0 if none", record="%ST"),
+    Field("ts", "termination state: cause and phase", record="%ts"),
+    Field("HM", "method, <BADREQ> if there was no parsable request", record="%HM"),
+    Field("HV", "HTTP version", record="%HV"),
+    Field("f", "frontend", record="%f"),
+    Field("b", "backend; the frontend's own name if none was chosen", record="%b"),
+    Field("s", "server; <NOSRV> and the like if none was chosen", record="%s"),
+    Field("ci", "client address", record="%ci"),
+    Field("cp", "client port", record="%cp"),
+    Field("si", "server address", record="%si"),
+    Field("sp", "server port", record="%sp"),
+    Field("sslv", "TLS version of the client's connection, - without TLS", record="%sslv"),
+    Field("ssl_bc", "1 if the server was reached by TLS", record="%[ssl_bc]"),
+    Field("TR", "ms from the first byte of the request to the last of its headers", record="%TR"),
+    Field("Tw", "ms in queues", record="%Tw"),
+    Field("Tc", "ms to connect to the server, retries included", record="%Tc"),
+    Field("Tr", "ms until the server's response headers, -1 if they never came", record="%Tr"),
+    Field("Ta", "ms from the first byte of the request to the last of the response", record="%Ta"),
+    Field("rc", "retries; + in front: the last one went to another server", record="%rc"),
+    Field("bq", "requests ahead in the backend's queue", record="%bq"),
+    Field("sq", "requests ahead in the server's queue", record="%sq"),
+    Field("U", "bytes read from the client", record="%U"),
+    Field("B", "bytes sent to the client", record="%B"),
+    Field("error", "SPOE error: why the agent gave no answer", record=_variable("error")),
+    # What the start tells: in the token, or in these variables if there was no answer.
+    Field(
+        "start",
+        "us since the epoch at the first byte of the request",
+        argument="request_date(us)",
+        fallback="request_date(us)",
+        record=_variable("start"),
+        since=(3, 0),
+    ),
+    Field(
+        "seen",
+        "us since the epoch at the last byte of the request's headers",
+        argument="date(0,us)",
+        fallback="date(0,us)",
+        record=_variable("seen"),
+        before=(3, 0),
+    ),
+    Field("traceparent_1", "first traceparent header", argument="req.fhdr(traceparent,1)"),
+    Field("traceparent_2", "second traceparent header; if there is one, none is valid", argument="req.fhdr(traceparent,2)"),
+    Field("tracestate_1", "first tracestate header", argument="req.fhdr(tracestate,1)"),
+    Field("tracestate_2", "second tracestate header", argument="req.fhdr(tracestate,2)"),
+    Field("tracestate_3", "third tracestate header", argument="req.fhdr(tracestate,3)"),
+    Field("parent", "span id of the caller, when HAProxy continued the trace itself", record=_variable("parent")),
+    # Text that clients choose.
+    Field("host", "Host header or :authority", argument="req.fhdr(host)", fallback="req.fhdr(host)", record=_variable("host")),
+    Field(
+        "user_agent",
+        "User-Agent header",
+        argument="req.fhdr(user-agent)",
+        fallback="req.fhdr(user-agent)",
+        record=_variable("user_agent"),
+    ),
+    Field("ID", "unique id, if the user has a unique-id-format", record="%ID"),
+    Field("tracestate", "tracestate handed to the server", record=_variable("tracestate")),
+    Field("HPO", "path", record="%HPO"),
+    Field("HQ", "query with its question mark", record="%HQ"),
+)
+
+
+def arguments() -> list[Field]:
+    """The rows of the SPOE message, in its order."""
+    return [field for field in FIELDS if field.argument is not None]
+
+
+def record_fields() -> list[Field]:
+    """The rows of the record, in its order."""
+    return [field for field in FIELDS if field.record is not None]
+
+
+def fallbacks() -> list[Field]:
+    """The rows whose variable HAProxy fills itself when the agent gave no answer."""
+    return [field for field in FIELDS if field.fallback is not None]
