@@ -114,7 +114,7 @@ class Service:
         deadline_seconds = loop.time() + timeout_seconds
         self._listening = False
         await self._spop_server.close()
-        await self._record_server.close(timeout_seconds / 2)
+        await self._record_server.close()
         await self._exporter.close(max(deadline_seconds - loop.time(), 0.1))
         await self._endpoint.close()
         addresses = self._settings.listen

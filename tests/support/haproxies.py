@@ -29,6 +29,7 @@ class FoundHAProxy(NamedTuple):
 
 def haproxy_at(path: Path) -> FoundHAProxy:
     """The HAProxy at a path; ValueError when there is none that runs."""
+    path = path.absolute()
     try:
         run = subprocess.run([path, "-v"], capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError) as error:

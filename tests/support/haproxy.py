@@ -64,7 +64,7 @@ class HAProxy:
         self.name = name
         self.folder = folder
         self.config = config
-        self._binary = binary
+        self._binary = Path(binary).absolute()  # HAProxy runs in a folder of its own
         self._files = dict(files or {})
         self._extra_configs = dict(extra_configs or {})
         self._environment = environment
@@ -241,7 +241,7 @@ async def _ask(path: Path, command: str) -> str:
     reader, writer = await asyncio.open_unix_connection(path)
     try:
         writer.write(command.encode() + b"\n")
-        await writer.drain()
+        writer.write_eof()  # a master would wait for more commands
         answer = await reader.read()
     finally:
         writer.close()

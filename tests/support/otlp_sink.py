@@ -169,8 +169,10 @@ class OtlpSink:
             async with asyncio.timeout(timeout_seconds), self._changed:
                 await self._changed.wait_for(lambda: predicate(self.spans))
         except TimeoutError:
-            there = [f"{span.service}/{span.kind}/{span.name}" for span in self.spans]
-            raise TimeoutError(f"not the expected spans within {timeout_seconds:g} s, only {there}") from None
+            latest = [f"{span.service}/{span.kind}/{span.name}" for span in self.spans[-10:]]
+            raise TimeoutError(
+                f"not the expected spans within {timeout_seconds:g} s; of {len(self.spans)}, {latest} last"
+            ) from None
         return list(self.spans)
 
     async def wait_for_requests(self, count: int, timeout_seconds: float = 5.0) -> None:

@@ -19,6 +19,7 @@ __all__ = ["Process", "ProcessEndedError"]
 T = TypeVar("T")
 
 _LONGEST_LINE_BYTES = 1 << 20
+_NEVER_STARTED = 127  # as a shell says of a program that it cannot find
 _END_AFTER_ERROR_SECONDS = 0.5  # a broken connection is often the first sign of an end; its reason is in the log
 
 
@@ -130,8 +131,8 @@ class Process:
 
     async def stop(self, *, timeout_seconds: float = 5.0) -> int:
         """Ends the program and gives its exit status. A program that ignores SIGTERM is killed with its group."""
-        assert self._child is not None, f"{self.name} was not started"
-        assert self._reader is not None
+        if self._child is None or self._reader is None:
+            return _NEVER_STARTED
         if self._child.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self.send_signal(signal.SIGTERM)

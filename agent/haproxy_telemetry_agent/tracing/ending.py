@@ -27,6 +27,7 @@ class Ending(NamedTuple):
     parent_span_id: SpanId | None
     start_unix_micro: int | None
     seen_unix_micro: int | None
+    routed_unix_micro: int | None
     host: str | None
     user_agent: str | None
 
@@ -87,6 +88,7 @@ def read_ending(end_unix_nano: int, fields: Mapping[str, str]) -> Ending:
         SpanId(parent_span_id) if parent_span_id is not None and len(parent_span_id) == 8 else None,
         state.start_unix_micro,
         state.seen_unix_micro,
+        _number(fields["routed"]),
         state.host,
         state.user_agent,
         fields["HM"],

@@ -117,8 +117,6 @@ class ExchangeTracer:
         return [server, self._client_span(ending, context, server, method, query)]
 
     def _client_span(self, ending: Ending, context: SpanContext, server: Span, method: str, query: str) -> Span:
-        before = max(ending.request_milliseconds, 0) + max(ending.queue_milliseconds, 0)
-        start_unix_nano = server.start_unix_nano + before * _NANOSECONDS_PER_MILLISECOND
         # HAProxy's 502 for an answer it refused (PH) is not what the server said.
         answered = ending.response_milliseconds >= 0 and not ending.termination_state.startswith("PH")
         status_code = ending.status_code if answered else None
@@ -131,7 +129,7 @@ class ExchangeTracer:
             server.tracestate,
             server.name,
             SpanKind.CLIENT,
-            min(start_unix_nano, server.end_unix_nano),
+            _turn_unix_nano(ending, server.start_unix_nano),
             server.end_unix_nano,
             _client_attributes(ending, method, query, status_code),
         )
@@ -157,6 +155,20 @@ def _start_unix_nano(ending: Ending) -> int:
             if seen - start < _NANOSECONDS_PER_MILLISECOND:
                 start = seen
     return max(0, min(start, ending.end_unix_nano))
+
+
+def _turn_unix_nano(ending: Ending, start_unix_nano: int) -> int:
+    """When HAProxy turned to the server: its rules through, its queues left. Never later than it was.
+
+    A parent that starts after its child looks broken, so every part is a lower bound: our last rule's clock (rules behind it may
+    take longer, which only ``TR`` knows), and timers that HAProxy has cut to whole milliseconds.
+    """
+    request_milliseconds = max(ending.request_milliseconds - 1, 0)
+    turn = start_unix_nano + request_milliseconds * _NANOSECONDS_PER_MILLISECOND
+    if ending.routed_unix_micro is not None:
+        turn = max(turn, ending.routed_unix_micro * _NANOSECONDS_PER_MICROSECOND)
+    turn += max(ending.queue_milliseconds, 0) * _NANOSECONDS_PER_MILLISECOND
+    return min(turn, ending.end_unix_nano)
 
 
 def _server_attributes(ending: Ending, method: str, scheme: str, query: str) -> Attributes:

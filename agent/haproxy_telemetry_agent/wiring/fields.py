@@ -93,6 +93,7 @@ FIELDS: tuple[Field, ...] = (
         record=_variable("seen"),
         before=(3, 0),
     ),
+    Field("routed", "us since the epoch when the frontend's rules were through with the request", record=_variable("routed")),
     Field("traceparent_1", "first traceparent header", argument="req.fhdr(traceparent,1)"),
     Field("traceparent_2", "second traceparent header; if there is one, none is valid", argument="req.fhdr(traceparent,2)"),
     Field("tracestate_1", "first tracestate header", argument="req.fhdr(tracestate,1)"),

@@ -16,6 +16,7 @@ _SPAN_ID = variable_name("span_id")
 _PARENT = variable_name("parent")
 _STATE = variable_name("state")
 _TRACESTATE = variable_name("tracestate")
+_ROUTED = variable_name("routed")
 _VALID_TRACEPARENT = (
     "{ req.fhdr(traceparent) -m reg ^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$ } "
     "!{ req.fhdr(traceparent) -m reg ^00-0{32}-|-0{16}- } !{ req.fhdr_cnt(traceparent) gt 1 }"
@@ -83,4 +84,5 @@ def _headers() -> list[str]:
         f"http-request set-header traceparent %[var({_TRACEPARENT})] if {{ var({_TRACEPARENT}) -m found }}",
         f"http-request del-header tracestate if {ours}",
         f"http-request set-header tracestate %[var({_TRACESTATE})] if {ours} {{ var({_TRACESTATE}) -m found }}",
+        f"http-request set-var({_ROUTED}) date(0,us)",
     ]

@@ -1,0 +1,71 @@
+"""A steady load: a few clients that ask and ask, and remember how each of their requests went."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Self
+
+import aiohttp
+
+from support.ports import ADDRESS
+from support.probe import until
+
+__all__ = ["Answered", "SteadyLoad"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """How one request went."""
+
+    status: int | None
+    """None: the connection broke, or no answer came in time."""
+    start_seconds: float
+    """By the monotonic clock."""
+    duration_seconds: float
+
+
+class SteadyLoad:
+    """`async with SteadyLoad(port) as load`; `load.answers` grows."""
+
+    def __init__(self, port: int, *, path: str = "/", clients: int = 3, pause_seconds: float = 0.005) -> None:
+        self.answers: list[Answered] = []
+        self._url = f"http://{ADDRESS}:{port}{path}"
+        self.clients = clients
+        self._pause_seconds = pause_seconds
+        self._tasks: list[asyncio.Task[None]] = []
+        self._session: aiohttp.ClientSession | None = None
+
+    async def wait_for_answers(self, count: int, *, timeout_seconds: float = 20.0) -> None:
+        """Waits until so many more have come."""
+        wanted = len(self.answers) + count
+
+        async def are_there() -> bool:
+            return len(self.answers) >= wanted
+
+        await until(are_there, what=f"{count} more answers", timeout_seconds=timeout_seconds)
+
+    async def _ask(self) -> None:
+        assert self._session is not None
+        while True:
+            start_seconds = time.monotonic()
+            status = None
+            try:
+                async with self._session.get(self._url) as response:
+                    await response.read()
+                    status = response.status
+            except (aiohttp.ClientError, TimeoutError):
+                pass
+            self.answers.append(Answered(status, start_seconds, time.monotonic() - start_seconds))
+            await asyncio.sleep(self._pause_seconds)
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5))
+        self._tasks = [asyncio.create_task(self._ask()) for _ in range(self.clients)]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        assert self._session is not None
+        await self._session.close()

@@ -1,0 +1,97 @@
+"""A site is everything of one traced HAProxy: the sink, the server behind it, the agent beside it and HAProxy itself.
+
+Its configuration has a way to every end an exchange can have: answered, denied, refused, timed out, cut.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import indent
+
+from support.agent import Agent
+from support.haproxies import FoundHAProxy
+from support.haproxy import HAProxy
+from support.otlp_sink import OtlpSink
+from support.ports import ADDRESS, free_port
+from support.upstream import Upstream
+
+__all__ = ["Site", "haproxy_config", "running_site"]
+
+SERVER_TIMEOUT_SECONDS = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What runs."""
+
+    sink: OtlpSink
+    upstream: Upstream
+    agent: Agent
+    haproxy: HAProxy
+    version: tuple[int, int]
+    """HAProxy's, as (2, 6)."""
+    http_port: int
+    http2_port: int
+    """HTTP/2 with prior knowledge."""
+    https_port: int | None
+
+
+def haproxy_config(
+    agent: Agent, upstream: Upstream, *, http_port: int, http2_port: int, https_bind: str = "", before: str = "", threads: int = 1
+) -> str:
+    """The text of haproxy.cfg; `before` are lines of the frontend in front of ours."""
+    closed = f"{ADDRESS}:{free_port()}"
+    return f"""
+global
+    nbthread {threads}
+defaults
+    mode http
+    option httplog
+    timeout connect 500ms
+    timeout client 3s
+    timeout server {round(SERVER_TIMEOUT_SECONDS * 1000)}ms
+    timeout http-request 1s
+    timeout tunnel 30s
+    retries 2
+frontend edge
+    bind {ADDRESS}:{http_port}
+    bind {ADDRESS}:{http2_port} proto h2
+    {https_bind}
+{indent(before, "    ")}
+{indent(agent.wiring("frontend"), "    ")}
+    http-request deny if {{ path /deny }}
+    http-request return status 204 if {{ path /return }}
+    http-request redirect location /elsewhere if {{ path /redirect }}
+    use_backend none if {{ path /none }}
+    use_backend refused if {{ path /refused }}
+    use_backend redispatched if {{ path /redispatched }}
+    default_backend app
+backend app
+    http-request set-timeout server 30s if {{ path /hold }}
+    server app1 {upstream.address}
+backend none
+    server gone {closed} disabled
+backend refused
+    server closed {closed}
+backend redispatched
+    balance first
+    option redispatch 1
+    server closed {closed}
+    server app1 {upstream.address}
+{agent.wiring("sections")}"""
+
+
+@contextlib.asynccontextmanager
+async def running_site(found: FoundHAProxy, folder: Path, *, certificate: Path | None = None) -> AsyncIterator[Site]:
+    """Starts all four, ends all four."""
+    http_port, http2_port = free_port(), free_port()
+    https_port = None if certificate is None else free_port()
+    https_bind = "" if certificate is None else f"bind {ADDRESS}:{https_port} ssl crt {certificate} alpn h2,http/1.1"
+    async with OtlpSink() as sink, Upstream() as upstream, Agent(folder, endpoint=sink.endpoint) as agent:
+        agent.spoe_path.write_text(agent.wiring("spoe"))
+        config = haproxy_config(agent, upstream, http_port=http_port, http2_port=http2_port, https_bind=https_bind)
+        async with HAProxy(config, folder, binary=found.path) as haproxy:
+            major, minor = found.version.split(".")[:2]
+            version = (int(major), int(minor.partition("-")[0]))
+            yield Site(sink, upstream, agent, haproxy, version, http_port, http2_port, https_port)
