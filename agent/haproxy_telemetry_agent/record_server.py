@@ -6,7 +6,8 @@ reload.
 How a connection ends decides over the next records. From HAProxy 2.8 on a ring takes the end of our side (FIN) for nothing: it goes
 on writing, loses the record that meets the kernel's reset, and comes back a record or many later (measured: 2 lost on 2.8 and 3.2,
 15 and more on 3.0). A reset it sees at once: it keeps the records and is back after a second. So every connection is set to end
-with a reset, also when the agent is killed; and when it is stopped, it reads what the kernel has before it resets.
+with a reset, also when the agent is killed; and when it is stopped, it reads what the kernel has before it resets. A unix socket
+has no reset: there HAProxy 2.8 and 3.2 lose one record each time the agent goes, and 3.0 never comes back. Records want TCP.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The stream carries its own state: whichever agent reads the record makes the right spans, if the agent was there before or not."""
+"""Whichever agent reads a record makes the right spans of it, if it was there at the start of the exchange or not."""
 
 import secrets
 import signal

@@ -1,4 +1,4 @@
-"""Every end an exchange can have, through every real HAProxy: exactly one right SERVER span, and a CLIENT span if a server was chosen.
+"""Every end an exchange can have, through every HAProxy: one right SERVER span, and a CLIENT span if a server was chosen.
 
 One row of the table is one exchange: how a client behaves, and what its spans must say.
 """

@@ -83,12 +83,14 @@ backend redispatched
 
 
 @contextlib.asynccontextmanager
-async def running_site(found: FoundHAProxy, folder: Path, *, certificate: Path | None = None) -> AsyncIterator[Site]:
-    """Starts all four, ends all four."""
+async def running_site(
+    found: FoundHAProxy, folder: Path, *, certificate: Path | None = None, endpoint: str | None = None
+) -> AsyncIterator[Site]:
+    """Starts all four, ends all four; `endpoint` is where the agent exports to, if not to the sink."""
     http_port, http2_port = free_port(), free_port()
     https_port = None if certificate is None else free_port()
     https_bind = "" if certificate is None else f"bind {ADDRESS}:{https_port} ssl crt {certificate} alpn h2,http/1.1"
-    async with OtlpSink() as sink, Upstream() as upstream, Agent(folder, endpoint=sink.endpoint) as agent:
+    async with OtlpSink() as sink, Upstream() as upstream, Agent(folder, endpoint=endpoint or sink.endpoint) as agent:
         agent.spoe_path.write_text(agent.wiring("spoe"))
         config = haproxy_config(agent, upstream, http_port=http_port, http2_port=http2_port, https_bind=https_bind)
         async with HAProxy(config, folder, binary=found.path) as haproxy:

@@ -1,0 +1,177 @@
+"""Export to collectors in every mood, from records that a stand-in for HAProxy's ring sends; and once through a real collector."""
+
+import asyncio
+import contextlib
+import secrets
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import trustme
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTracePartialSuccess, ExportTraceServiceResponse
+
+from support.agent import Agent
+from support.collector import Collector, collector_path
+from support.haproxies import FoundHAProxy
+from support.otlp_sink import Answer, OtlpSink
+from support.raw_client import request_head, single_request
+from support.record_factory import framed, record
+from support.site import running_site
+
+
+@pytest.fixture
+async def sink() -> AsyncIterator[OtlpSink]:
+    async with OtlpSink() as running:
+        yield running
+
+
+async def send_records(agent: Agent, count: int) -> list[str]:
+    """Has `count` exchanges end; returns their trace ids."""
+    trace_ids = [secrets.token_hex(16) for _ in range(count)]
+    host, _, port = agent.listen["records"].rpartition(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    with contextlib.closing(writer):
+        for trace_id in trace_ids:
+            writer.write(framed(record(traceparent=f"00-{trace_id}-00f067aa0ba902b7-01")))
+        await writer.drain()
+        await agent.wait_for_metric('exchanges_recorded_total{start="unanswered"}', count)
+    return trace_ids
+
+
+def exporter(endpoint: str, **more: object) -> dict[str, object]:
+    return {"exporter": {"endpoint": endpoint, "batch": {"delay": "20ms"}, **more}}
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+async def test_spans_arrive_with_the_headers_that_were_set(sink: OtlpSink, tmp_path: Path, compression: str) -> None:
+    headers = [{"name": "authorization", "value": "Bearer secret"}]
+    settings = exporter(sink.endpoint, compression=compression, headers=headers) | {"log": {"level": "debug"}}
+    async with Agent(tmp_path, endpoint=sink.endpoint, settings=settings) as agent:
+        (trace_id,) = await send_records(agent, 1)
+        (span,) = await sink.wait_for(lambda spans: len(spans) == 1)
+        assert span.trace_id == trace_id
+        assert sink.request_headers[0]["authorization"] == "Bearer secret"
+        assert sink.request_headers[0].get("content-encoding") == (None if compression == "none" else "gzip")
+        assert sink.request_headers[0]["user-agent"].startswith("haproxy-telemetry-agent/")
+    assert not [line for line in agent.process.lines if "secret" in line]
+
+
+async def test_the_environment_says_what_the_file_does_not(sink: OtlpSink, tmp_path: Path) -> None:
+    environment = {
+        "OTEL_SERVICE_NAME": "from-environment",
+        "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=test,team=a%20b",
+        "OTEL_EXPORTER_OTLP_HEADERS": "x-key=percent%20encoded",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
+        "OTEL_TRACES_SAMPLER": "nonsense",
+    }
+    settings = exporter(sink.endpoint) | {"resource": {}}
+    async with Agent(tmp_path, endpoint=sink.endpoint, settings=settings, environment=environment) as agent:
+        await send_records(agent, 1)
+        (span,) = await sink.wait_for(lambda spans: len(spans) == 1)
+    assert span.resource["service.name"] == "from-environment"
+    assert (span.resource["deployment.environment.name"], span.resource["team"]) == ("test", "a b")
+    assert sink.request_headers[0]["x-key"] == "percent encoded"
+    assert [line for line in agent.process.lines if "OTEL_TRACES_SAMPLER='nonsense' is ignored" in line]
+
+
+async def test_a_collector_in_trouble_gets_the_same_spans_again(sink: OtlpSink, tmp_path: Path) -> None:
+    sink.answers.extend([Answer(status=503, headers={"Retry-After": "0"}), Answer(status=429, headers={"Retry-After": "0"})])
+    async with Agent(tmp_path, endpoint=sink.endpoint) as agent:
+        trace_ids = await send_records(agent, 10)
+        spans = await sink.wait_for(lambda spans: len(spans) >= 10)
+        assert sorted(span.trace_id for span in spans) == sorted(trace_ids)
+        await agent.wait_for_metric("spans_exported_total", 10)
+        metrics = await agent.metrics()
+    assert metrics['export_requests_total{code="503"}'] == metrics['export_requests_total{code="429"}'] == 1
+    assert {name: value for name, value in metrics.items() if name.startswith("spans_dropped_total") and value} == {}
+
+
+async def test_a_collector_that_comes_late_gets_everything(tmp_path: Path) -> None:
+    async with OtlpSink() as sink:
+        port, endpoint = sink.port, sink.endpoint
+    async with Agent(tmp_path, endpoint=endpoint) as agent:
+        trace_ids = await send_records(agent, 10)
+        await agent.wait_for_metric('export_requests_total{code="unreachable"}', 1)
+        async with OtlpSink(port=port) as sink:
+            spans = await sink.wait_for(lambda spans: len(spans) >= 10, timeout_seconds=15)
+            assert sorted(span.trace_id for span in spans) == sorted(trace_ids)
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 301])
+async def test_what_a_collector_rejects_is_dropped_counted_and_said(sink: OtlpSink, tmp_path: Path, status: int) -> None:
+    sink.answers.append(Answer(status=status, headers={"Location": "http://127.0.0.1:1/elsewhere"}, body=b"no room for you"))
+    async with Agent(tmp_path, endpoint=sink.endpoint) as agent:
+        await send_records(agent, 1)
+        await agent.wait_for_metric('spans_dropped_total{reason="rejected"}', 1)
+        assert sink.request_count == 1
+    assert [line for line in agent.process.lines if f"{status} no room for you" in line]
+
+
+async def test_partial_success_is_counted_and_said(sink: OtlpSink, tmp_path: Path) -> None:
+    partial = ExportTracePartialSuccess(rejected_spans=2, error_message="two were too old")
+    sink.answers.append(Answer(status=200, body=ExportTraceServiceResponse(partial_success=partial).SerializeToString()))
+    settings = {"exporter": {"endpoint": sink.endpoint, "batch": {"delay": "500ms"}}}
+    async with Agent(tmp_path, endpoint=sink.endpoint, settings=settings) as agent:
+        await send_records(agent, 5)
+        await agent.wait_for_metric("spans_exported_total", 3)
+        assert (await agent.metrics())['spans_dropped_total{reason="rejected"}'] == 2
+    assert [line for line in agent.process.lines if "two were too old" in line]
+
+
+async def test_a_full_queue_drops_and_counts_and_takes_no_more_memory(sink: OtlpSink, tmp_path: Path) -> None:
+    sink.hang = True
+    settings = {
+        "exporter": {"endpoint": sink.endpoint, "batch": {"delay": "20ms", "maxQueueSpans": 50, "maxBatchSpans": 10}},
+        "shutdownTimeout": "200ms",
+    }
+    async with Agent(tmp_path, endpoint=sink.endpoint, settings=settings) as agent:
+        await send_records(agent, 200)
+        metrics = await agent.metrics()
+        assert metrics["queue_size"] == 50
+        in_flight = 200 - 50 - metrics['spans_dropped_total{reason="queue_full"}']
+        assert 1 <= in_flight <= 10
+        assert await agent.stop() == 0
+    sink.hang = False
+
+
+async def test_tls_with_a_private_authority(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    authority.configure_trust(context)
+    client = authority.issue_cert("agent@example.org")
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    client.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
+    client.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
+    tls = {
+        "caFile": str(tmp_path / "ca.pem"),
+        "certificateFile": str(tmp_path / "cert.pem"),
+        "keyFile": str(tmp_path / "key.pem"),
+    }
+    async with OtlpSink(tls=context) as sink:
+        async with Agent(tmp_path, endpoint=sink.endpoint, settings=exporter(sink.endpoint, tls=tls)) as agent:
+            await send_records(agent, 1)
+            await sink.wait_for(lambda spans: len(spans) == 1)
+
+
+@pytest.mark.skipif(collector_path() is None, reason="the package rotel has no collector for this Python")
+async def test_the_chain_with_a_real_collector_in_it(found_haproxy: FoundHAProxy, tmp_path: Path) -> None:
+    path = collector_path()
+    assert path is not None
+    async with OtlpSink() as sink, Collector(path, destination=sink.endpoint) as collector:
+        async with running_site(found_haproxy, tmp_path, endpoint=collector.endpoint) as site:
+            trace_id = secrets.token_hex(16)
+            headers = {"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01", "tracestate": "foreign=1"}
+            await single_request(site.http_port, request_head("/x?sig=1", headers=headers))
+            spans = await sink.wait_for(lambda spans: len(spans) >= 2, timeout_seconds=10)
+            assert site.sink.spans == []
+            await site.agent.wait_for_metric("spans_exported_total", 2)
+    by_kind = {span.kind: span for span in spans}
+    assert {span.trace_id for span in spans} == {trace_id}
+    assert by_kind["CLIENT"].parent_span_id == by_kind["SERVER"].span_id
+    assert by_kind["SERVER"].attributes["url.query"] == "sig=REDACTED"
+    assert by_kind["SERVER"].trace_state == "foreign=1"
+    assert by_kind["SERVER"].resource["service.name"] == "edge"

@@ -1,0 +1,236 @@
+"""The SPOP server on real sockets, with peers that behave and peers that do not: each costs its own connection only.
+
+The peer is a stand-in for HAProxy, because HAProxy would not misbehave.
+"""
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from haproxy_telemetry_agent.spop.frames import Frame, FrameType, decode_frame, encode_frame
+from haproxy_telemetry_agent.spop.messages import Message, SetVar, decode_actions, decode_pairs, encode_messages, encode_pairs
+from haproxy_telemetry_agent.spop.values import Value
+from support.agent import Agent
+from support.ports import free_port
+from support.probe import until
+
+HELLO: list[tuple[str, Value]] = [("supported-versions", "2.0"), ("max-frame-size", 16_380), ("capabilities", "pipelining")]
+ARGUMENTS: list[tuple[str, Value]] = [
+    ("start", 1_795_391_838_456_451),
+    ("traceparent_1", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+    ("host", "shop.example"),
+]
+
+
+@pytest.fixture
+async def agent(tmp_path: Path) -> AsyncIterator[Agent]:
+    settings = {"limits": {"maxConnections": 8}}
+    # No collector: nothing of what is tested here needs one.
+    async with Agent(tmp_path, endpoint="http://127.0.0.1:1", settings=settings) as running:
+        yield running
+
+
+class Peer:
+    """A connection to the SPOP server."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, address: str) -> AsyncIterator["Peer"]:
+        if address.startswith("unix:"):
+            streams = await asyncio.open_unix_connection(address.removeprefix("unix:"))
+        else:
+            host, _, port = address.rpartition(":")
+            streams = await asyncio.open_connection(host.strip("[]"), int(port))
+        peer = cls(*streams)
+        try:
+            yield peer
+        finally:
+            peer.writer.close()
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def frame(self) -> Frame:
+        async with asyncio.timeout(5):
+            length = int.from_bytes(await self.reader.readexactly(4), "big")
+            return decode_frame(await self.reader.readexactly(length))
+
+    async def is_closed(self) -> bool:
+        async with asyncio.timeout(5):
+            with contextlib.suppress(ConnectionError):
+                return await self.reader.read() == b""
+        return True
+
+    async def shake_hands(self) -> None:
+        await self.send(hello())
+        assert (await self.frame()).type == FrameType.AGENT_HELLO
+
+    async def disconnect_code(self) -> Value:
+        frame = await self.frame()
+        assert frame.type == FrameType.AGENT_DISCONNECT
+        return decode_pairs(frame.payload)["status-code"]
+
+
+def hello(pairs: list[tuple[str, Value]] | None = None) -> bytes:
+    return encode_frame(Frame(FrameType.HAPROXY_HELLO, 1, 0, 0, encode_pairs(HELLO if pairs is None else pairs)))
+
+
+def notify(stream_id: int = 1, frame_id: int = 1, arguments: list[tuple[str, Value]] | None = None) -> bytes:
+    message = Message("haproxy-telemetry-request", ARGUMENTS if arguments is None else arguments)
+    return encode_frame(Frame(FrameType.NOTIFY, 1, stream_id, frame_id, encode_messages([message])))
+
+
+def is_answer(frame: Frame) -> bool:
+    names = [action.name for action in decode_actions(frame.payload) if isinstance(action, SetVar)]
+    return frame.type == FrameType.ACK and names == ["traceparent", "state"]
+
+
+async def test_it_still_answers(agent: Agent) -> None:
+    async with Peer.open(agent.listen["spop"]) as peer:
+        await peer.shake_hands()
+        await peer.send(notify())
+        assert is_answer(await peer.frame())
+
+
+@pytest.mark.parametrize("kind", ["ipv4", "ipv6", "unix"])
+async def test_it_listens_where_it_is_told_to(tmp_path: Path, kind: str) -> None:
+    addresses = {"ipv4": f"127.0.0.1:{free_port()}", "ipv6": f"[::1]:{free_port()}", "unix": f"unix:{tmp_path}/spoa.sock"}
+    async with Agent(tmp_path, endpoint="http://127.0.0.1:1", listen={"spop": addresses[kind]}) as agent:
+        await test_it_still_answers(agent)
+    assert not (tmp_path / "spoa.sock").exists()
+
+
+async def test_frames_are_answered_however_they_are_cut_or_joined(agent: Agent) -> None:
+    async with Peer.open(agent.listen["spop"]) as peer:
+        peer.writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in hello() + notify(7, 3):
+            await peer.send(bytes((byte,)))
+        assert (await peer.frame()).type == FrameType.AGENT_HELLO
+        answer = await peer.frame()
+        assert is_answer(answer)
+        assert (answer.stream_id, answer.frame_id) == (7, 3)
+        await peer.send(b"".join(notify(stream_id, 1) for stream_id in range(100)))
+        answers = [await peer.frame() for _ in range(100)]
+        assert all(map(is_answer, answers))
+        assert [answer.stream_id for answer in answers] == list(range(100))
+
+
+async def test_a_health_check_is_answered_and_over(agent: Agent) -> None:
+    async with Peer.open(agent.listen["spop"]) as peer:
+        await peer.send(hello([*HELLO[:2], ("capabilities", ""), ("healthcheck", True)]))
+        assert (await peer.frame()).type == FrameType.AGENT_HELLO
+        assert await peer.is_closed()
+
+
+async def test_a_good_bye_is_returned(agent: Agent) -> None:
+    async with Peer.open(agent.listen["spop"]) as peer:
+        await peer.shake_hands()
+        pairs: list[tuple[str, Value]] = [("status-code", 0), ("message", "normal")]
+        await peer.send(encode_frame(Frame(FrameType.HAPROXY_DISCONNECT, 1, 0, 0, encode_pairs(pairs))))
+        assert await peer.disconnect_code() == 0
+        assert await peer.is_closed()
+
+
+async def test_an_agent_that_stops_says_good_bye(agent: Agent) -> None:
+    async with Peer.open(agent.listen["spop"]) as peer:
+        await peer.shake_hands()
+        assert await agent.stop() == 0
+        assert await peer.disconnect_code() == 0
+        assert await peer.is_closed()
+
+
+@pytest.mark.parametrize(
+    ("data", "status_code"),
+    [
+        pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", 3, id="HTTP"),
+        pytest.param(struct.pack("!I", 1 << 30), 3, id="length of 1 GiB"),
+        pytest.param(struct.pack("!I", 2) + b"\x01\x00", 4, id="frame shorter than its header"),
+        pytest.param(notify(), 4, id="NOTIFY before HELLO"),
+        pytest.param(hello() + hello(), 4, id="HELLO twice"),
+        pytest.param(hello([("max-frame-size", 16_380), ("capabilities", "")]), 5, id="HELLO without version"),
+        pytest.param(hello([("supported-versions", "1.0"), *HELLO[1:]]), 8, id="HELLO of another version"),
+        pytest.param(hello() + encode_frame(Frame(FrameType.NOTIFY, 1, 1, 1, b"\x05cut")), 4, id="NOTIFY cut inside"),
+        pytest.param(hello() + encode_frame(Frame(FrameType.NOTIFY, 0, 1, 1, b"")), 10, id="NOTIFY without FIN"),
+        pytest.param(hello() + encode_frame(Frame(FrameType.NOTIFY, 1, 1, 1, b"\x00" * 20_000)), 3, id="NOTIFY too big"),
+    ],
+)
+async def test_a_broken_peer_is_told_why_and_costs_its_own_connection_only(agent: Agent, data: bytes, status_code: int) -> None:
+    async with Peer.open(agent.listen["spop"]) as well, Peer.open(agent.listen["spop"]) as broken:
+        await well.shake_hands()
+        await broken.send(data)
+        frame = await broken.frame()
+        if frame.type == FrameType.AGENT_HELLO:
+            frame = await broken.frame()
+        assert frame.type == FrameType.AGENT_DISCONNECT
+        assert decode_pairs(frame.payload)["status-code"] == status_code
+        assert await broken.is_closed()
+        await well.send(notify())
+        assert is_answer(await well.frame())
+    assert not [line for line in agent.process.lines if "Traceback" in line]
+
+
+async def test_a_reset_at_any_byte_costs_nobody_else_anything(agent: Agent) -> None:
+    conversation = hello() + notify()
+    async with Peer.open(agent.listen["spop"]) as well:
+        await well.shake_hands()
+        for end in range(1, len(conversation), 7):
+            async with Peer.open(agent.listen["spop"]) as peer:
+                await peer.send(conversation[:end])
+                linger = struct.pack("ii", 1, 0)
+                peer.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                peer.writer.transport.abort()
+            await well.send(notify())
+            assert is_answer(await well.frame())
+    assert not [line for line in agent.process.lines if "Traceback" in line]
+
+
+async def test_more_connections_than_allowed_are_refused_and_counted(agent: Agent) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        peers = [await stack.enter_async_context(Peer.open(agent.listen["spop"])) for _ in range(8)]
+        for peer in peers:
+            await peer.shake_hands()
+        async with Peer.open(agent.listen["spop"]) as one_too_many:
+            assert await one_too_many.is_closed()
+        await peers[0].send(notify())
+        assert is_answer(await peers[0].frame())
+        metrics = await agent.metrics()
+        assert metrics['connections{kind="spop"}'] == 8
+        assert metrics['connections_total{kind="spop",result="limit"}'] == 1
+
+    async def all_gone() -> bool:
+        return (await agent.metrics())['connections{kind="spop"}'] == 0
+
+    await until(all_gone, what="all connections are gone")
+    async with Peer.open(agent.listen["spop"]) as peer:
+        await peer.shake_hands()
+
+
+async def test_a_peer_that_never_reads_stops_being_read(agent: Agent) -> None:
+    """Its answers wait in the kernel's buffers and in a bounded one of ours; then its own sending blocks, and nothing grows."""
+    async with Peer.open(agent.listen["spop"]) as deaf, Peer.open(agent.listen["spop"]) as well:
+        await well.shake_hands()
+        await deaf.shake_hands()
+        deaf.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        flood = b"".join(notify(number, 1) for number in range(200))
+        blocked = False
+        for _ in range(2_000):
+            deaf.writer.write(flood)
+            try:
+                async with asyncio.timeout(2):
+                    await deaf.writer.drain()
+            except TimeoutError:
+                blocked = True
+                break
+        assert blocked
+        await well.send(notify())
+        assert is_answer(await well.frame())
