@@ -9,12 +9,12 @@ __all__ = ["render_guide"]
 
 def render_guide(plan: Plan) -> str:
     """All texts, as comments and configuration that could be pasted as they are."""
-    frontend = indent(render_frontend(plan), "    ", lambda line: not line.startswith("."))
+    frontend = indent(render_frontend(plan), "    ", lambda line: not line.startswith(".")).rstrip()
     return f"""\
 # 1. {plan.spoe_path}: a file of its own, readable by HAProxy.
 #    ({_command("spoe")} prints it alone)
 
-{render_spoe(plan)}
+{render_spoe(plan).rstrip()}
 
 # 2. In every `frontend` or `listen` section with `mode http` that is to be traced: these lines, in front of its other
 #    `http-request` rules. The section needs a log format, its own or from its `defaults` (`option httplog` is enough), else HAProxy
