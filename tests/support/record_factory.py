@@ -1,4 +1,4 @@
-"""A record factory writes what HAProxy's ring sends, well or badly: by default the end of a request that HAProxy answered itself."""
+"""A record factory writes what HAProxy's ring sends: by default the end of a request that HAProxy answered itself."""
 
 from haproxy_telemetry_agent.wiring import record_fields
 

@@ -166,7 +166,13 @@ class Exporter:
                     self._drop(batch, "retry_exhausted", result)
                     settled = True
                     return
-                _logger.info("collector: %s %s; next try in %.1f s", result.code, result.message, wait_seconds)
+                _logger.warning(
+                    "the collector did not take %d spans (%s %s); next try in %.1f s",
+                    len(batch),
+                    result.code,
+                    result.message,
+                    wait_seconds,
+                )
                 await asyncio.sleep(wait_seconds)
         finally:
             if not settled:
