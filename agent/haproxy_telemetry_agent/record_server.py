@@ -19,48 +19,43 @@ import struct
 from collections.abc import Callable
 
 from .records import RecordReader, RecordStreamError, SkipReason
+from .stream_server import StreamConnection, StreamServer
 from .telemetry import Telemetry
 
 __all__ = ["RecordServer"]
 
 _logger = logging.getLogger(__name__)
 
-_READ_BYTES = 131_072
+_READ_BYTES = 65_536
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-class RecordServer:
+class RecordServer(StreamServer):
     """Accepts the record streams of HAProxy processes.
 
     Args:
         record: takes one record; must not wait.
-        telemetry: counts.
-        max_connections: further ones are closed at once.
+        telemetry, max_connections: see ``StreamServer``.
         max_record_bytes: see ``RecordReader``.
     """
 
     def __init__(
         self, *, record: Callable[[bytes], None], telemetry: Telemetry, max_connections: int, max_record_bytes: int
     ) -> None:
-        self.record = record
-        self.telemetry = telemetry
-        self.max_connections = max_connections
-        self.max_record_bytes = max_record_bytes
-        self.buffer = memoryview(bytearray(_READ_BYTES))
-        self.connections: set[_Connection] = set()
-        self._server: asyncio.Server | None = None
-
-    async def start(self, listening: socket.socket) -> None:
-        """Accept on a listening socket."""
-        loop = asyncio.get_running_loop()
-        create = loop.create_unix_server if listening.family == socket.AF_UNIX else loop.create_server
-        self._server = await create(lambda: _Connection(self), sock=listening)
+        super().__init__(
+            kind="records",
+            connect=lambda server: _Connection(server, record, max_record_bytes),
+            telemetry=telemetry,
+            max_connections=max_connections,
+        )
 
     async def close(self) -> None:
         """Stop accepting, read what has come, and reset: what has not come waits in the ring for the next agent."""
-        if self._server is not None:
-            self._server.close()
-        drains = [drain for connection in list(self.connections) if (drain := connection.detach()) is not None]
+        self.stop_accepting()
+        drains: list[Callable[[], None]] = []
+        for connection in list(self.connections):
+            assert isinstance(connection, _Connection)  # noqa: S101 - we made them
+            drains.extend(connection.detach())
         # The transports close their descriptors in the loop's next turn; ours are then the last ones.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -68,78 +63,57 @@ class RecordServer:
             drain()
 
 
-class _Connection(asyncio.BufferedProtocol):
+class _Connection(StreamConnection):
     """One record stream."""
 
-    __slots__ = ("_reader", "_server", "_too_long_count", "_transport")
+    __slots__ = ("_detached", "_reader", "_record", "_too_long_count")
 
-    def __init__(self, server: RecordServer) -> None:
-        self._server = server
-        self._reader = RecordReader(max_record_bytes=server.max_record_bytes)
+    def __init__(self, server: StreamServer, record: Callable[[bytes], None], max_record_bytes: int) -> None:
+        super().__init__(server)
+        self._record = record
+        self._reader = RecordReader(max_record_bytes=max_record_bytes)
         self._too_long_count = 0
-        self._transport: asyncio.Transport | None = None
+        self._detached = False
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio's own promise
-        server = self._server
-        if len(server.connections) >= server.max_connections:
-            server.telemetry.refused("records")
-            _logger.warning("record connection refused: %d are open (limits.maxConnections)", server.max_connections)
-            transport.abort()
-            return
-        self._transport = transport
+    def opened(self, transport: asyncio.Transport) -> None:
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        server.connections.add(self)
-        server.telemetry.connected("records")
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - HAProxy up to 3.0 ends a reloaded worker with a reset
-        server = self._server
-        if self in server.connections:
-            server.connections.discard(self)
-            server.telemetry.disconnected("records")
-            if self._reader.unfinished:
-                server.telemetry.record_skipped(SkipReason.TRUNCATED)
-        self._transport = None
-
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002
-        return self._server.buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self._take(bytes(self._server.buffer[:nbytes]))
-
-    def _take(self, data: bytes) -> None:
-        server = self._server
+    def received(self, data: bytes) -> None:
+        telemetry = self.server.telemetry
         reader = self._reader
         try:
             records = reader.receive(data)
         except RecordStreamError as error:
-            server.telemetry.record_skipped(SkipReason.FOREIGN)
+            telemetry.record_skipped(SkipReason.FOREIGN)
             _logger.warning("record connection closed: %s: is it a ring with log-proto octet-count?", error)
             self.abort()
             return
         if reader.too_long_count != self._too_long_count:
-            server.telemetry.record_skipped(SkipReason.TOO_LONG, reader.too_long_count - self._too_long_count)
+            telemetry.record_skipped(SkipReason.TOO_LONG, reader.too_long_count - self._too_long_count)
             self._too_long_count = reader.too_long_count
         for record in records:
-            server.record(record)
+            self._record(record)
 
-    def eof_received(self) -> bool:
-        return False
+    def closed(self) -> None:
+        if not self._detached:
+            self._end()
 
-    def detach(self) -> Callable[[], None] | None:
+    def detach(self) -> list[Callable[[], None]]:
         """Take the socket from the event loop; returns what reads it to its present end and resets it."""
-        if self._transport is None:
-            return None
-        own = socket.socket(fileno=os.dup(self._transport.get_extra_info("socket").fileno()))
-        self._transport.abort()
+        if self.transport is None:
+            return []
+        self._detached = True
+        own = socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno()))
+        self.abort()
 
         def drain() -> None:
             with own, contextlib.suppress(OSError):
                 while data := own.recv(_READ_BYTES, socket.MSG_DONTWAIT):
-                    self._take(data)
+                    self.received(data)
+            self._end()
 
-        return drain
+        return [drain]
 
-    def abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
+    def _end(self) -> None:
+        if self._reader.unfinished:
+            self.server.telemetry.record_skipped(SkipReason.TRUNCATED)

@@ -113,7 +113,7 @@ class Service:
         loop = asyncio.get_running_loop()
         deadline_seconds = loop.time() + timeout_seconds
         self._listening = False
-        await self._spop_server.close()
+        self._spop_server.close()
         await self._record_server.close()
         await self._exporter.close(max(deadline_seconds - loop.time(), 0.1))
         await self._endpoint.close()

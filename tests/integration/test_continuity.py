@@ -13,6 +13,7 @@ from support.haproxy import HAProxy
 from support.load import SteadyLoad
 from support.otlp_sink import OtlpSink, SinkSpan
 from support.ports import free_port
+from support.probe import until
 from support.raw_client import RawConnection, request_head, single_request
 from support.site import Site, haproxy_config, running_site
 from support.upstream import Upstream, UpstreamRequest
@@ -149,7 +150,7 @@ async def test_the_fall_back_starts_as_many_traces_as_the_sampler_would(found_ha
         assert abs(flags.count("03") / len(flags) - 0.25) < 0.13
 
 
-async def test_a_reload_loses_no_more_than_the_old_workers_last_records(found_haproxy: FoundHAProxy, tmp_path: Path) -> None:
+async def test_a_reload_loses_nothing_in_the_agent(found_haproxy: FoundHAProxy, tmp_path: Path) -> None:
     async with OtlpSink() as sink, Upstream() as upstream, Agent(tmp_path, endpoint=sink.endpoint) as agent:
         agent.spoe_path.write_text(agent.wiring("spoe"))
         port = free_port()
@@ -161,16 +162,25 @@ async def test_a_reload_loses_no_more_than_the_old_workers_last_records(found_ha
                     await haproxy.reload()
                 await load.wait_for_answers(60)
             assert all(answer.status == 200 for answer in load.answers)
-            # HAProxy's old worker leaves as soon as its last exchange is over, at times before it has sent that one's record: up to
-            # one for each client, a reload.
-            wanted = len(upstream.requests) - 2 * load.clients
-            spans = await sink.wait_for(lambda spans: len([s for s in spans if s.kind == "SERVER"]) >= wanted, timeout_seconds=15)
-            servers = [span.trace_id for span in spans if span.kind == "SERVER"]
-            assert len(servers) == len(set(servers))
+
+            exported = -1.0
+
+            async def nothing_moves() -> bool:
+                nonlocal exported
+                before, exported = exported, (await agent.metrics())["spans_exported_total"]
+                return before == exported == len(sink.spans)
+
+            await until(nothing_moves, what="all records have arrived", timeout_seconds=15, every_seconds=0.2)
             metrics = await agent.metrics()
-            answered = sum(value for name, value in metrics.items() if name.startswith("exchanges_answered_total"))
-            assert answered >= metrics['exchanges_recorded_total{start="answered"}'] >= wanted
-            assert {name: value for name, value in metrics.items() if name.startswith("records_skipped_total") and value} == {}
+        # An old worker leaves as soon as its last exchange is over, at times before it has sent that one's record, and up to 3.0
+        # with a reset that takes back what was sent and not yet read. What is lost is lost between HAProxy and the agent, and can
+        # be seen; not one is lost in the agent.
+        answered = sum(value for name, value in metrics.items() if name.startswith("exchanges_answered_total"))
+        recorded = metrics['exchanges_recorded_total{start="answered"}'] + metrics['exchanges_recorded_total{start="unanswered"}']
+        assert answered + metrics['exchanges_recorded_total{start="unanswered"}'] >= recorded >= 0.9 * len(upstream.requests)
+        servers = [span.trace_id for span in sink.spans if span.kind == "SERVER"]
+        assert len(servers) == len(set(servers)) == recorded
+        assert {name: value for name, value in metrics.items() if name.startswith("spans_dropped_total") and value} == {}
 
 
 async def test_sigterm_exports_what_is_queued(site: Site) -> None:
