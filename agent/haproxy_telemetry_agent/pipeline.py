@@ -63,7 +63,7 @@ class Pipeline:
             return
         try:
             exchange = self._tracer.trace(record.end_unix_nano, record.fields)
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError, OverflowError) as error:
             self._telemetry.record_skipped(SkipReason.MISMATCHED)
             _logger.warning("record skipped: parameter %s: does log-format-sd fit this agent? %.200r", error, data)
             return

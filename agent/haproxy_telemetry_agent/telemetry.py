@@ -175,7 +175,7 @@ class Telemetry(Collector):
         build = GaugeMetricFamily(f"{PREFIX}build_info", "What runs; always 1.", labels=["version", "python"])
         build.add_metric([VERSION, platform.python_version()], 1)
         yield build
-        yield _gauge("connections", "Open connections from HAProxy, by kind.", "kind", self._open)
+        yield _gauge("open_connections", "Open connections from HAProxy, by kind.", "kind", self._open)
         connections = CounterMetricFamily(
             f"{PREFIX}connections_total",
             "Connections from HAProxy, by kind and whether they were taken.",

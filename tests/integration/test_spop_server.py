@@ -204,11 +204,11 @@ async def test_more_connections_than_allowed_are_refused_and_counted(agent: Agen
         await peers[0].send(notify())
         assert is_answer(await peers[0].frame())
         metrics = await agent.metrics()
-        assert metrics['connections{kind="spop"}'] == 8
+        assert metrics['open_connections{kind="spop"}'] == 8
         assert metrics['connections_total{kind="spop",result="limit"}'] == 1
 
     async def all_gone() -> bool:
-        return (await agent.metrics())['connections{kind="spop"}'] == 0
+        return (await agent.metrics())['open_connections{kind="spop"}'] == 0
 
     await until(all_gone, what="all connections are gone")
     async with Peer.open(agent.listen["spop"]) as peer:

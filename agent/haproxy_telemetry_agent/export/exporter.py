@@ -88,6 +88,8 @@ class Exporter:
         self._first = asyncio.Event()
         self._full = asyncio.Event()
         self._closing = asyncio.Event()
+        self._closed = False
+        self._deadline_seconds = 0.0
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -96,11 +98,15 @@ class Exporter:
 
     def offer(self, span: bytes) -> None:
         """Queue one encoded span; never waits."""
+        if self._closed:
+            self._observer.dropped(1, "shutdown")
+            return
         if not self._queue.offer(span):
             self._observer.dropped(1, "queue_full")
             return
         size = len(self._queue)
         if size == 1:
+            self._start_delay()
             self._first.set()
         if size >= self._policy.max_spans:
             self._full.set()
@@ -117,6 +123,7 @@ class Exporter:
             await asyncio.wait({self._task})
         if len(self._queue):
             self._observer.dropped(len(self._queue.take(len(self._queue))), "shutdown")
+        self._closed = True
         await self._transport.close()
 
     async def _run(self) -> None:
@@ -133,16 +140,29 @@ class Exporter:
     async def _fill_batch(self) -> None:
         if not self._full.is_set():
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._policy.delay_seconds):
+                async with asyncio.timeout_at(self._deadline_seconds):
                     await self._full.wait()
 
     def _rearm(self) -> None:
         if self._closing.is_set():
             return
-        if not len(self._queue):
+        if len(self._queue):
+            self._start_delay()
+        else:
             self._first.clear()
         if len(self._queue) < self._policy.max_spans:
             self._full.clear()
+
+    def _start_delay(self) -> None:
+        self._deadline_seconds = asyncio.get_running_loop().time() + self._policy.delay_seconds
+
+    async def _send(self, batch: list[bytes]) -> Result:
+        """Whatever is wrong with a transport costs one batch, never the worker."""
+        try:
+            return await self._transport.send(batch)
+        except Exception as error:
+            _logger.exception("the transport failed")
+            return Result(Verdict.REJECTED, "error", repr(error))
 
     async def _deliver(self, batch: list[bytes]) -> None:
         loop = asyncio.get_running_loop()
@@ -151,7 +171,7 @@ class Exporter:
         try:
             while True:
                 start_seconds = loop.time()
-                result = await self._transport.send(batch)
+                result = await self._send(batch)
                 self._observer.requested(result, loop.time() - start_seconds)
                 if result.verdict is Verdict.DELIVERED:
                     settled = True

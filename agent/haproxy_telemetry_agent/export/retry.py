@@ -29,9 +29,8 @@ def judge_status(status_code: int) -> Verdict:
 
 def parse_retry_after(header: str | None) -> float | None:
     """Seconds of a ``Retry-After`` header; None if it has none (a date is not worth a clock: back-off serves)."""
-    if header is None or not header.strip().isdigit():
-        return None
-    return float(header.strip())
+    text = "" if header is None else header.strip()
+    return float(text) if text.isascii() and text.isdigit() else None
 
 
 class Backoff:

@@ -10,7 +10,7 @@ __all__ = ["MAX_RECORD_BYTES", "RecordReader"]
 MAX_RECORD_BYTES = 65_535
 """HAProxy's own bound of a log line is ``len``/``maxlen``, at most 65 535."""
 
-_MAX_LENGTH_DIGITS = 6
+_MAX_LENGTH_DIGITS = 7
 
 
 class RecordReader:

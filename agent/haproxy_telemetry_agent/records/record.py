@@ -64,11 +64,13 @@ def parse_record(data: bytes, sd_id: bytes) -> Record:
     # k1="v1" k2="v2" ...: split at the quotes, what is at odd places are values. The names are the same for every record of a
     # configuration, so their clean form is remembered.
     pieces = body.split('"')
+    if len(pieces) % 2 == 0:
+        raise RecordError(SkipReason.FOREIGN)
     template = tuple(pieces[:-1:2])
     names = _NAMES.get(template)
     if names is None:
         names = [piece.strip(" =") for piece in template]
-        if len(pieces) % 2 == 0 or not all(piece.endswith("=") for piece in template):
+        if not all(piece.endswith("=") for piece in template):
             raise RecordError(SkipReason.FOREIGN)
         if len(_NAMES) < _MAX_TEMPLATES:
             _NAMES[template] = names

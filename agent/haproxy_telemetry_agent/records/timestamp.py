@@ -11,8 +11,8 @@ __all__ = ["timestamp_unix_nano"]
 
 
 def timestamp_unix_nano(text: bytes) -> int:
-    """Nanoseconds since the epoch; raises ``ValueError`` for anything else than RFC 3339 with an offset."""
-    if len(text) == 32 and text[19] == 0x2E:
+    """Nanoseconds since the epoch; raises ``ValueError`` for anything else than RFC 3339 with an offset, from 1970 to 2262."""
+    if len(text) == 32 and text[19] == 0x2E and text[20:26].isdigit():
         return _second_unix_nano(text[:19], text[26:]) + int(text[20:26]) * 1000
     moment = datetime.fromisoformat(text.decode("ascii"))
     if moment.tzinfo is None:
@@ -20,9 +20,15 @@ def timestamp_unix_nano(text: bytes) -> int:
     return _second_unix_nano(text[:19], moment.strftime("%z").encode()) + moment.microsecond * 1000
 
 
+_END_OF_TIME_UNIX_NANO = (1 << 63) - 1_000_000_000
+
+
 @lru_cache(maxsize=64)
 def _second_unix_nano(second: bytes, offset: bytes) -> int:
     moment = datetime.fromisoformat((second + offset).decode("ascii"))
     if moment.tzinfo is None:
         raise ValueError(f"time stamp without offset: {second!r}")
-    return int(moment.timestamp()) * 1_000_000_000
+    unix_nano = int(moment.timestamp()) * 1_000_000_000
+    if not 0 <= unix_nano < _END_OF_TIME_UNIX_NANO:
+        raise ValueError(f"{second!r} does not fit in OTLP's nanoseconds")
+    return unix_nano

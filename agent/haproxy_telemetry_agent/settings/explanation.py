@@ -7,7 +7,7 @@ words, are looked up in the document and in the types.
 import re
 from collections.abc import Mapping
 from types import UnionType
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
@@ -15,7 +15,19 @@ __all__ = ["SettingsError", "explain"]
 
 _LOCATION = re.compile(r"(?P<reason>.*?)(?: - at `\$(?P<path>[^`]*)`)?", re.DOTALL)
 _STEP = re.compile(r"\.([A-Za-z_]\w*)|\[(\d+|\.\.\.)\]")
-_WORDS = {"`str`": "text", "`int`": "a whole number", "`float`": "a number", "`bool`": "true or false", "`object`": "a mapping"}
+_SECRET = re.compile(r"\.headers\[\d+\]\.value$")
+_WORDS = {
+    "`str | null`": "text",
+    "`str`": "text",
+    "`int`": "a whole number",
+    "`float | null`": "a number",
+    "`float`": "a number",
+    "`bool`": "true or false",
+    "`object`": "a mapping",
+    "`array` of length >= 1": "a list of at least one",
+    "`array`": "a list",
+    "`null`": "nothing",
+}
 
 
 class SettingsError(Exception):
@@ -33,17 +45,30 @@ def explain(error: msgspec.ValidationError, document: Mapping[str, Any], model: 
     missing = re.fullmatch(r"Object missing required field `(.*)`", reason)
     if missing:
         return f"{_join(path, missing[1])}: missing; it has no default"
-    return f"{path.lstrip('.') or 'the settings'}: {_value_at(document, path)!r}: {_fix(reason, _type_at(model, path))}"
+    kind = _type_at(model, path)
+    path = _name_key(document, path, kind)
+    value = "(not shown)" if _SECRET.search(path) else repr(_value_at(document, path))
+    return f"{path.lstrip('.') or 'the settings'}: {value}: {_fix(reason, kind)}"
 
 
 def _fix(reason: str, kind: Any) -> str:
     if get_origin(kind) is Literal:
         return "expected one of " + ", ".join(map(str, get_args(kind)))
-    if get_origin(kind) is Annotated and "matching regex" in reason:
-        return f"expected {kind.__metadata__[0].description}"
+    meaning = kind.__metadata__[0].description if get_origin(kind) is Annotated else None
+    if meaning and "matching regex" in reason:
+        return f"expected {meaning}"
     for word, words in _WORDS.items():
         reason = reason.replace(word, words)
-    return reason[:1].lower() + reason[1:]
+    return reason[:1].lower() + reason[1:] + (f": {meaning}" if meaning else "")
+
+
+def _name_key(document: Any, path: str, kind: Any) -> str:
+    """msgspec writes ``[...]`` for the key of a mapping: the first whose value is not of its type."""
+    front, dots, back = path.partition("[...]")
+    if not dots or not isinstance(mapping := _value_at(document, front), dict):
+        return path
+    wrong = [key for key, value in mapping.items() if not isinstance(value, _bare(kind))]
+    return f"{front}.{wrong[0]}{back}" if wrong else path
 
 
 def _join(path: str, key: str) -> str:
@@ -72,7 +97,7 @@ def _type_at(kind: Any, path: str) -> Any:
 
 
 def _without_none(kind: Any) -> Any:
-    if isinstance(kind, UnionType):
+    if get_origin(kind) in (Union, UnionType):
         return next(part for part in get_args(kind) if part is not type(None))
     return kind
 

@@ -12,12 +12,12 @@ import msgspec
 from ..tracing.semconv import KNOWN_METHODS, SENSITIVE_QUERY_PARAMETERS
 from .explanation import SettingsError, explain
 
-__all__ = ["RATIO_SAMPLERS", "Settings", "duration_seconds", "parse_settings", "schema"]
+__all__ = ["RATIO_SAMPLERS", "Settings", "convert_settings", "duration_seconds", "parse_settings", "schema"]
 
 Address = Annotated[
     str,
     msgspec.Meta(
-        pattern=r"^(unix:/.+|(\[[0-9A-Fa-f:.]+\]|[^\[\]:/ ]*):[0-9]{1,5})$",
+        pattern=r"^(unix:/.+|(\[[0-9A-Fa-f:.]+\]|[^\[\]:/ ]*):[0-9]{1,5})$(?!\n)",
         description="host:port ([::1]:port for IPv6) or unix:/path",
         examples=["127.0.0.1:12345", "unix:/run/haproxy-telemetry/spoa.sock"],
     ),
@@ -25,20 +25,22 @@ Address = Annotated[
 Duration = Annotated[
     str,
     msgspec.Meta(
-        pattern=r"^[0-9]{1,9}(us|ms|s|m)$", description="a whole number with us, ms, s or m, such as 10s", examples=["10s"]
+        pattern=r"^[0-9]{1,9}(us|ms|s|m)$(?!\n)", description="a whole number with us, ms, s or m, such as 10s", examples=["10s"]
     ),
 ]
 ProcessingTimeout = Annotated[
     str,
-    msgspec.Meta(pattern=r"^[1-9][0-9]{0,4}(us|ms|s)$", description="1 to 99999 with us, ms or s, such as 20ms", examples=["20ms"]),
+    msgspec.Meta(
+        pattern=r"^[1-9][0-9]{0,4}(us|ms|s)$(?!\n)", description="1 to 99999 with us, ms or s, such as 20ms", examples=["20ms"]
+    ),
 ]
 Url = Annotated[
     str, msgspec.Meta(pattern=r"^https?://[^ /]+", description="a http:// or https:// URL, such as http://collector:4318")
 ]
 HeaderName = Annotated[
-    str, msgspec.Meta(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", max_length=256, description="an HTTP header's name")
+    str, msgspec.Meta(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$(?!\n)", max_length=256, description="an HTTP header's name")
 ]
-HeaderValue = Annotated[str, msgspec.Meta(pattern=r"^[\x20-\x7e\t]*$", max_length=4096, description="printable ASCII")]
+HeaderValue = Annotated[str, msgspec.Meta(pattern=r"^[\x20-\x7e\t]*$(?!\n)", max_length=4096, description="printable ASCII")]
 
 
 class _Struct(msgspec.Struct, forbid_unknown_fields=True, rename="camel", kw_only=True, frozen=True):
@@ -179,17 +181,22 @@ def duration_seconds(text: str) -> float:
 
 
 def parse_settings(document: Mapping[str, Any]) -> Settings:
-    """Settings from a document of plain mappings, lists and scalars.
+    """Settings from a document of plain mappings, lists and scalars, checked together.
 
     Raises:
         SettingsError: names the field, its value and the fix.
     """
-    try:
-        settings = msgspec.convert(document, Settings)
-    except msgspec.ValidationError as error:
-        raise SettingsError(explain(error, document, Settings)) from None
+    settings = convert_settings(document)
     _check(settings)
     return settings
+
+
+def convert_settings(document: Mapping[str, Any]) -> Settings:
+    """Like ``parse_settings``, but each field is only checked by itself."""
+    try:
+        return msgspec.convert(document, Settings)
+    except msgspec.ValidationError as error:
+        raise SettingsError(explain(error, document, Settings)) from None
 
 
 def schema() -> dict[str, Any]:

@@ -8,7 +8,7 @@ import yaml
 
 from .environment import read_environment
 from .explanation import SettingsError
-from .model import Settings, parse_settings
+from .model import Settings, convert_settings, parse_settings
 
 __all__ = ["Loaded", "load_settings"]
 
@@ -29,11 +29,13 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Loaded:
         SettingsError: the file can't be read or is no YAML mapping, or a field is wrong.
     """
     document, sources, warnings = read_environment(environ)
-    if path is not None:
-        from_file = _read_file(path)
-        _drop_what_the_file_replaces(document, from_file)
-        _merge(document, from_file)
-        sources.update(dict.fromkeys(_fields(from_file), "file"))
+    from_file = {} if path is None else _read_file(path)
+    for field in _replaced_by(from_file):
+        _drop(document, sources, field)
+    _drop_what_is_out_of_bounds(document, sources, warnings)
+    _merge(document, from_file)
+    sources.update(dict.fromkeys(_fields(from_file), "file"))
+    _fit_together(document, sources, warnings)
     return Loaded(parse_settings(document), sources, warnings)
 
 
@@ -51,14 +53,68 @@ def _read_file(path: Path) -> dict[str, Any]:
     return document
 
 
-def _drop_what_the_file_replaces(document: dict[str, Any], from_file: Mapping[str, Any]) -> None:
+def _replaced_by(from_file: Mapping[str, Any]) -> list[str]:
     """Fields that only make sense together go together: half of them must not come from the environment."""
-    exporter = from_file.get("exporter")
-    if isinstance(exporter, dict) and "endpoint" in exporter:
-        document.get("exporter", {}).pop("tracesEndpoint", None)
-    sampling = from_file.get("sampling")
-    if isinstance(sampling, dict) and "type" in sampling:
-        document.pop("sampling", None)
+    replaced: list[str] = []
+    fields = _fields(from_file)
+    if "exporter.endpoint" in fields:
+        replaced.append("exporter.tracesEndpoint")
+    if "sampling.type" in fields:
+        replaced += ["sampling.type", "sampling.ratio"]
+    return replaced
+
+
+def _drop_what_is_out_of_bounds(document: dict[str, Any], sources: dict[str, str], warnings: list[str]) -> None:
+    """No variable is ever fatal: what the file would be refused for is ignored, and warned of."""
+    for field, name in list(sources.items()):
+        alone: dict[str, Any] = {}
+        _merge_field(alone, field, _look_up(document, field))
+        try:
+            convert_settings(alone)
+        except SettingsError as error:
+            warnings.append(f"{name} is ignored: {error}")
+            _drop(document, sources, field)
+
+
+def _fit_together(document: dict[str, Any], sources: dict[str, str], warnings: list[str]) -> None:
+    """What variables set is made to fit with what they do not."""
+    for field, other in (("certificateFile", "keyFile"), ("keyFile", "certificateFile")):
+        name = sources.get(f"exporter.tls.{field}")
+        if name not in (None, "file") and _look_up(document, f"exporter.tls.{other}") is None:
+            warnings.append(f"{name} is ignored: a certificate and its key belong together, and exporter.tls.{other} is not set")
+            _drop(document, sources, f"exporter.tls.{field}")
+    queue, batch = "exporter.batch.maxQueueSpans", "exporter.batch.maxBatchSpans"
+    if {sources.get(queue), sources.get(batch)} <= {None, "file"}:
+        return
+    defaults = Settings().exporter.batch
+    max_queue_spans = _look_up(document, queue) or defaults.max_queue_spans
+    max_batch_spans = _look_up(document, batch) or defaults.max_batch_spans
+    if isinstance(max_queue_spans, int) and isinstance(max_batch_spans, int) and max_batch_spans > max_queue_spans:
+        if batch in sources:
+            warnings.append(f"a batch of {max_batch_spans} spans does not fit in a queue of {max_queue_spans}: it is made as small")
+        _merge_field(document, batch, max_queue_spans)
+
+
+def _look_up(document: Any, field: str) -> Any:
+    for key in field.split("."):
+        if not isinstance(document, dict) or key not in document:
+            return None
+        document = document[key]
+    return document
+
+
+def _merge_field(document: dict[str, Any], field: str, value: Any) -> None:
+    for key in reversed(field.split(".")):
+        value = {key: value}
+    _merge(document, value)
+
+
+def _drop(document: dict[str, Any], sources: dict[str, str], field: str) -> None:
+    sources.pop(field, None)
+    *parents, last = field.split(".")
+    parent = _look_up(document, ".".join(parents)) if parents else document
+    if isinstance(parent, dict):
+        parent.pop(last, None)
 
 
 def _merge(target: dict[str, Any], source: Mapping[str, Any]) -> None:

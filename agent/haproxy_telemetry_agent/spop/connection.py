@@ -30,7 +30,7 @@ from .errors import (
 from .events import DisconnectReceived, Event, HelloReceived, NotifyReceived, ProtocolViolated
 from .frames import LENGTH_BYTES, Frame, FrameFlags, FrameType, decode_frame, encode_frame
 from .handshake import agree, decode_hello, encode_agent_hello
-from .limits import MAX_FRAME_SIZE_BYTES
+from .limits import MAX_FRAME_SIZE_BYTES, MIN_FRAME_SIZE_BYTES
 from .messages import Action, decode_messages, decode_pairs, encode_actions, encode_pairs
 from .values import Value
 from .varint import encode_varint
@@ -53,6 +53,7 @@ TRANSITIONS: dict[tuple[State, FrameType], State] = {
     (State.OPEN, FrameType.HAPROXY_DISCONNECT): State.CLOSED,
 }
 
+_MAX_MESSAGE_BYTES = MIN_FRAME_SIZE_BYTES // 2
 _FIN = int(FrameFlags.FIN)
 _KNOWN_TYPES = frozenset(int(kind) for kind in FrameType)
 _ACK_HEAD = bytes((FrameType.ACK,)) + int(FrameFlags.FIN).to_bytes(4, "big")
@@ -130,6 +131,8 @@ class AgentConnection:
         if self._state is State.CLOSED:
             return
         self._state = State.CLOSED
+        # It may quote the peer, who must be able to take it.
+        message = message.encode()[:_MAX_MESSAGE_BYTES].decode("utf-8", "ignore")
         pairs: list[tuple[str, Value]] = [("status-code", int(status_code)), ("message", message)]
         self._send(FrameType.AGENT_DISCONNECT, encode_pairs(pairs))
 

@@ -75,7 +75,7 @@ def _parent(arguments: Mapping[str, object]) -> SpanContext | None:
 
 
 def _integer(value: object) -> int | None:
-    return value if isinstance(value, int) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _text(value: object) -> str | None:

@@ -3,9 +3,12 @@
 Source: RFC 9110, 7.2; RFC 3986, 3.2.2 (an IPv6 address stands in brackets).
 """
 
+import re
 from functools import lru_cache
 
 __all__ = ["split_authority"]
+
+_PORT = re.compile(r"[0-9]{1,5}")
 
 
 @lru_cache(maxsize=1024)
@@ -17,4 +20,4 @@ def split_authority(authority: str) -> tuple[str, int | None]:
         port = rest.removeprefix(":")
     else:
         address, _, port = host.partition(":")
-    return address, int(port) if port.isascii() and port.isdigit() and 0 < int(port) < 65_536 else None
+    return address, int(port) if _PORT.fullmatch(port) and 0 < int(port) < 65_536 else None

@@ -93,7 +93,7 @@ def read_ending(end_unix_nano: int, fields: Mapping[str, str]) -> Ending:
         state.user_agent,
         fields["HM"],
         fields["HPO"],
-        fields["HQ"].removeprefix("?"),
+        fields["HQ"].removeprefix("?") if fields["HM"] != BAD_REQUEST else "",
         fields["HV"],
         fields["sslv"] != _ABSENT,
         status_code if status_code > 0 else None,
@@ -103,7 +103,8 @@ def read_ending(end_unix_nano: int, fields: Mapping[str, str]) -> Ending:
         # Names in angle brackets stand for no server: <NOSRV>, <STATS>, <CACHE>, <PROMEX>, <lua.NAME>.
         None if server.startswith("<") else server,
         _word(fields["ci"]),
-        _port(fields["cp"]),
+        # For a client on a unix socket the "port" is a number of HAProxy's own.
+        _port(fields["cp"]) if fields["ci"] != "unix" else None,
         _word(fields["si"]),
         _port(fields["sp"]),
         fields["ssl_bc"] == "1",

@@ -215,7 +215,7 @@ def _client_attributes(ending: Ending, method: str, query: str, status_code: int
     add = attributes.append
     scheme = "https" if ending.server_encrypted else "http"
     # What the server is called is what the request calls it; where it was reached is the peer.
-    authority = ending.host or _peer_authority(ending)
+    authority = (ending.host or _peer_authority(ending)).rpartition("@")[2]
     address, port = split_authority(authority)
     add((semconv.SERVER_ADDRESS, address))
     add((semconv.SERVER_PORT, port or _DEFAULT_PORTS[scheme]))

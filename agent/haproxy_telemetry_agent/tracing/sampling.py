@@ -54,7 +54,7 @@ def threshold_of_ratio(ratio: float) -> int | None:
     """T for a ratio; None if nothing is kept."""
     if ratio <= 0:
         return None
-    return min(round((1 - ratio) * (1 << _RANDOM_BITS)), _RANDOM_MASK)
+    return min((1 << _RANDOM_BITS) - round(ratio * (1 << _RANDOM_BITS)), _RANDOM_MASK)
 
 
 class AlwaysOn:

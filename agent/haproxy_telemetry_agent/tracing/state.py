@@ -51,7 +51,7 @@ def decode_state(token: str) -> State | None:
     """The state in a token; None if it is none of ours or of a version we do not know."""
     try:
         state = _decoder.decode(urlsafe_b64decode(token))
-    except (ValueError, msgspec.DecodeError):
+    except (ValueError, RecursionError, msgspec.DecodeError):
         return None
     return state if state.version == VERSION else None
 

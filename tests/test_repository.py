@@ -1,0 +1,104 @@
+"""What must hold for the repository as a whole: checks that belong to no module."""
+
+import ast
+import importlib
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "agent" / "haproxy_telemetry_agent"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+MAX_LINES = 500
+
+# Shells around sockets, and what only starts the program: tested by running it (tests/integration).
+TESTED_BY_RUNNING = {
+    "__main__",
+    "endpoint",
+    "export.otlp_http",
+    "listener",
+    "record_server",
+    "resource",
+    "service",
+    "spop_server",
+    "stream_server",
+}
+# Nothing in them but names, numbers and types.
+NOTHING_TO_TEST = {"spop.events", "spop.limits", "records.errors", "tracing.span", "version", "wiring.names"}
+
+
+def module_name(path: Path) -> str:
+    """The name below the package; empty for the package itself."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+each_module = pytest.mark.parametrize("path", MODULES, ids=module_name)
+
+
+def test_the_folder_operator_is_no_package() -> None:
+    """``operator/__init__.py`` would shadow the standard library's ``operator`` for every Python started in the repository's root:
+    ``python -m pytest`` there ends with "cannot import name 'eq' from 'operator'". A folder without it is harmless."""
+    assert not (ROOT / "operator" / "__init__.py").exists()
+
+
+def test_there_are_no_packages_below_tests() -> None:
+    """Test modules of one name may stand in several folders (``--import-mode=importlib``); an ``__init__.py`` would undo that."""
+    assert [path for path in TESTS if path.name == "__init__.py"] == []
+
+
+@each_module
+def test_no_module_is_too_long(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= MAX_LINES
+
+
+@each_module
+def test_what_a_module_exports_exists_once_and_is_sorted(path: Path) -> None:
+    module = importlib.import_module(f"haproxy_telemetry_agent.{module_name(path)}".rstrip("."))
+    names = getattr(module, "__all__", [])
+    assert [name for name in names if not hasattr(module, name)] == []
+    assert len(set(names)) == len(names)
+    assert names == sorted(names, key=constants_classes_functions)
+
+
+def constants_classes_functions(name: str) -> tuple[int, str]:
+    return (0 if name.isupper() else 1 if name[0].isupper() else 2), name
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if path.name == "__init__.py" and path.parent != PACKAGE], ids=module_name
+)
+def test_a_package_exports_all_that_it_imports_and_nothing_else(path: Path) -> None:
+    imports = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ImportFrom)]
+    module = importlib.import_module(f"haproxy_telemetry_agent.{module_name(path)}")
+    assert sorted(alias.name for node in imports for alias in node.names) == sorted(module.__all__)
+
+
+@each_module
+def test_every_module_has_a_test_of_its_name(path: Path) -> None:
+    name = module_name(path)
+    if path.name == "__init__.py" or name in TESTED_BY_RUNNING | NOTHING_TO_TEST:
+        return
+    *folders, last = name.split(".")
+    assert (ROOT / "tests" / "unit" / "agent").joinpath(*folders, f"test_{last}.py").is_file()
+
+
+def test_every_test_of_a_module_has_a_module_of_its_name() -> None:
+    unit = ROOT / "tests" / "unit" / "agent"
+    tested = {path.relative_to(unit).with_name(path.name.removeprefix("test_")) for path in unit.rglob("test_*.py")}
+    assert tested - {path.relative_to(PACKAGE) for path in MODULES} == set()
+
+
+def test_import_rules() -> None:
+    """The contracts in pyproject.toml, ``[tool.importlinter]``: who may import whom."""
+    configuration = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"].get("importlinter", {})
+    assert configuration.get("contracts"), "no contracts are configured"
+    program = Path(sys.executable).with_name("lint-imports")
+    result = subprocess.run([program, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert " 0 broken." in result.stdout

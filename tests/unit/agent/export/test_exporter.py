@@ -1,0 +1,339 @@
+"""The export worker, with a collector that does what it is told and a clock that runs as fast as nothing happens.
+
+Whatever the collector does: what was offered is exported or counted as dropped.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from haproxy_telemetry_agent.export.exporter import BatchPolicy, Exporter, Result
+from haproxy_telemetry_agent.export.queue import SpanQueue
+from haproxy_telemetry_agent.export.retry import Backoff, Verdict
+
+pytestmark = pytest.mark.looptime
+
+DELIVERED = Result(Verdict.DELIVERED, "200")
+UNAVAILABLE = Result(Verdict.RETRY, "503", "try later")
+REJECTED = Result(Verdict.REJECTED, "400", "no such thing")
+
+MAX_BATCH, DELAY, RETRY = 3, 5.0, 60.0
+
+
+class Collector:
+    """A transport that answers from a script, then well; and tells when it was asked what."""
+
+    def __init__(self, *script: Result, seconds: float = 0.0) -> None:
+        self.script = [*script]
+        self.seconds = seconds
+        self.requests: list[tuple[float, list[bytes]]] = []
+        self.closed = False
+
+    async def send(self, spans: list[bytes]) -> Result:
+        self.requests.append((asyncio.get_running_loop().time(), spans))
+        await asyncio.sleep(self.seconds)
+        return self.script.pop(0) if self.script else DELIVERED
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class Counts:
+    """An observer that remembers."""
+
+    def __init__(self) -> None:
+        self.exported_count = 0
+        self.dropped_counts: Counter[str] = Counter()
+        self.codes: list[str] = []
+        self.durations: list[float] = []
+
+    def exported(self, spans: int) -> None:
+        self.exported_count += spans
+
+    def dropped(self, spans: int, reason: str) -> None:
+        self.dropped_counts[reason] += spans
+
+    def requested(self, result: Result, duration_seconds: float) -> None:
+        self.codes.append(result.code)
+        self.durations.append(duration_seconds)
+
+
+class Setup:
+    """An exporter with all that is around it."""
+
+    def __init__(self, collector: Collector, *, max_queue: int = 100) -> None:
+        self.collector = collector
+        self.counts = Counts()
+        self.offered = 0
+        self.exporter = Exporter(
+            transport=collector,
+            queue=SpanQueue(max_spans=max_queue, max_bytes=10_000),
+            policy=BatchPolicy(MAX_BATCH, DELAY, RETRY),
+            backoff=Backoff(random=lambda: 1.0, initial_seconds=1, max_seconds=30),
+            observer=self.counts,
+        )
+
+    def offer(self, count: int) -> None:
+        for _ in range(count):
+            self.exporter.offer(b"%d" % self.offered)
+            self.offered += 1
+
+    async def close(self, timeout_seconds: float = 1000) -> None:
+        await self.exporter.close(timeout_seconds)
+        assert self.collector.closed
+        assert self.offered == self.counts.exported_count + self.counts.dropped_counts.total()
+
+
+@pytest.fixture
+async def started() -> AsyncIterator[Callable[..., Setup]]:
+    """Starts exporters, and ends those that the test has not closed."""
+    setups: list[Setup] = []
+
+    def start(*script: Result, seconds: float = 0.0, max_queue: int = 100) -> Setup:
+        setup = Setup(Collector(*script, seconds=seconds), max_queue=max_queue)
+        setup.exporter.start()
+        setups.append(setup)
+        return setup
+
+    yield start
+    for setup in setups:
+        if not setup.collector.closed:
+            await setup.close(timeout_seconds=0)
+
+
+Start = Callable[..., Setup]
+
+
+class TestBatches:
+    async def test_a_full_one_leaves_at_once(self, started: Start) -> None:
+        setup = started()
+        setup.offer(MAX_BATCH)
+        await asyncio.sleep(0.001)
+        assert setup.collector.requests == [(0, [b"0", b"1", b"2"])]
+
+    async def test_the_first_span_waits_no_longer_than_the_delay(self, started: Start) -> None:
+        setup = started()
+        await asyncio.sleep(100)
+        setup.offer(1)
+        await asyncio.sleep(DELAY - 1)
+        setup.offer(1)
+        assert setup.collector.requests == []
+        await asyncio.sleep(1.001)
+        assert setup.collector.requests == [(100 + DELAY, [b"0", b"1"])]
+
+    async def test_nor_if_it_came_while_another_batch_was_sent(self, started: Start) -> None:
+        setup = started(seconds=DELAY - 1)
+        setup.offer(MAX_BATCH)
+        await asyncio.sleep(1)
+        setup.offer(1)
+        await asyncio.sleep(20)
+        assert [time for time, _spans in setup.collector.requests] == [0, 1 + DELAY]
+
+    async def test_what_does_not_fit_in_one_goes_into_the_next(self, started: Start) -> None:
+        setup = started()
+        setup.offer(2 * MAX_BATCH + 1)
+        await asyncio.sleep(DELAY + 0.001)
+        assert [spans for _time, spans in setup.collector.requests] == [[b"0", b"1", b"2"], [b"3", b"4", b"5"], [b"6"]]
+        assert [time for time, _spans in setup.collector.requests] == [0, 0, DELAY]
+
+    async def test_one_at_a_time(self, started: Start) -> None:
+        setup = started(seconds=7)
+        setup.offer(3 * MAX_BATCH)
+        await asyncio.sleep(30)
+        assert [time for time, _spans in setup.collector.requests] == [0, 7, 14]
+        assert setup.counts.durations == [7, 7, 7]
+
+    async def test_nothing_to_send_is_not_sent(self, started: Start) -> None:
+        setup = started()
+        await asyncio.sleep(1000)
+        await setup.close()
+        assert setup.collector.requests == []
+
+
+class TestAnswers:
+    async def test_delivered(self, started: Start) -> None:
+        setup = started()
+        setup.offer(MAX_BATCH)
+        await setup.close()
+        assert (setup.counts.exported_count, setup.counts.dropped_counts) == (MAX_BATCH, {})
+        assert setup.counts.codes == ["200"]
+
+    async def test_tried_again_with_growing_waits_until_it_is(self, started: Start) -> None:
+        setup = started(UNAVAILABLE, UNAVAILABLE, UNAVAILABLE)
+        setup.offer(MAX_BATCH)
+        await asyncio.sleep(50)
+        assert [time for time, _spans in setup.collector.requests] == [0, 1, 3, 7]
+        assert all(spans == [b"0", b"1", b"2"] for _time, spans in setup.collector.requests)
+        assert setup.counts.codes == ["503", "503", "503", "200"]
+        assert setup.counts.exported_count == MAX_BATCH
+
+    async def test_waits_begin_anew_after_a_delivery(self, started: Start) -> None:
+        setup = started(UNAVAILABLE, UNAVAILABLE, DELIVERED, UNAVAILABLE)
+        setup.offer(2 * MAX_BATCH)
+        await asyncio.sleep(50)
+        assert [time for time, _spans in setup.collector.requests] == [0, 1, 3, 3, 4]
+
+    async def test_the_collectors_own_wish(self, started: Start) -> None:
+        setup = started(Result(Verdict.RETRY, "429", retry_after_seconds=20))
+        setup.offer(MAX_BATCH)
+        await asyncio.sleep(50)
+        assert [time for time, _spans in setup.collector.requests] == [0, 20]
+
+    async def test_tried_no_longer_than_was_set(self, started: Start, caplog: pytest.LogCaptureFixture) -> None:
+        setup = started(*[UNAVAILABLE] * 100)
+        setup.offer(MAX_BATCH)
+        await asyncio.sleep(RETRY)
+        # 1 + 2 + 4 + 8 + 16 seconds; 30 more would be beyond the limit.
+        assert [time for time, _spans in setup.collector.requests] == [0, 1, 3, 7, 15, 31]
+        assert setup.counts.dropped_counts == {"retry_exhausted": MAX_BATCH}
+        assert "3 spans dropped (retry_exhausted): collector answered 503 try later" in caplog.messages
+
+    async def test_rejected(self, started: Start, caplog: pytest.LogCaptureFixture) -> None:
+        setup = started(REJECTED)
+        setup.offer(2 * MAX_BATCH)
+        await asyncio.sleep(1)
+        assert setup.counts.dropped_counts == {"rejected": MAX_BATCH}
+        assert setup.counts.exported_count == MAX_BATCH, "the next batch has its own chance"
+        assert "3 spans dropped (rejected): collector answered 400 no such thing" in caplog.messages
+
+    @pytest.mark.parametrize(("rejected", "counted"), [(0, 0), (1, 1), (3, 3), (50, 3)])
+    async def test_partial_success(self, started: Start, rejected: int, counted: int) -> None:
+        setup = started(Result(Verdict.DELIVERED, "200", "too old", rejected_spans=rejected))
+        setup.offer(MAX_BATCH)
+        await asyncio.sleep(1)
+        assert len(setup.collector.requests) == 1, "what was refused is not sent again"
+        assert setup.counts.exported_count == MAX_BATCH - counted
+        assert setup.counts.dropped_counts["rejected"] == counted
+
+    @pytest.mark.parametrize(("result", "warned"), [(DELIVERED, False), (Result(Verdict.DELIVERED, "200", "mind the gap"), True)])
+    async def test_a_delivery_is_worth_a_word_only_if_the_collector_has_one(
+        self, started: Start, caplog: pytest.LogCaptureFixture, result: Result, warned: bool
+    ) -> None:
+        setup = started(result)
+        setup.offer(MAX_BATCH)
+        await setup.close()
+        assert any("mind the gap" in message for message in caplog.messages) is warned
+        assert any(record.levelno >= logging.WARNING for record in caplog.records) is warned
+
+
+class Broken(Collector):
+    """A transport with a bug of its own: its first request raises."""
+
+    async def send(self, spans: list[bytes]) -> Result:
+        result = await super().send(spans)
+        if len(self.requests) == 1:
+            raise ValueError("headers that cannot be sent")
+        return result
+
+
+async def test_a_transport_that_raises_costs_its_batch_and_not_the_exporter() -> None:
+    setup = Setup(Broken())
+    setup.exporter.start()
+    setup.offer(2 * MAX_BATCH)
+    await asyncio.sleep(RETRY)
+    await setup.close()
+    worker = setup.exporter._task
+    assert worker is not None
+    assert worker.exception() is None
+    assert setup.counts.exported_count >= MAX_BATCH
+
+
+class TestFull:
+    async def test_what_finds_no_room_is_counted(self, started: Start) -> None:
+        setup = started(seconds=10, max_queue=4)
+        setup.offer(7)
+        assert setup.counts.dropped_counts == {"queue_full": 3}
+        await asyncio.sleep(1)
+        setup.offer(4)
+        assert setup.counts.dropped_counts == {"queue_full": 4}
+
+    async def test_a_batch_that_is_tried_again_holds_up_the_rest_and_loses_none_of_it(self, started: Start) -> None:
+        setup = started(*[UNAVAILABLE] * 3, max_queue=MAX_BATCH)
+        setup.offer(MAX_BATCH)
+        await asyncio.sleep(0.5)
+        setup.offer(MAX_BATCH + 1)
+        await asyncio.sleep(50)
+        assert setup.counts.exported_count == 2 * MAX_BATCH
+        assert setup.counts.dropped_counts == {"queue_full": 1}
+
+
+class TestClose:
+    async def test_what_is_queued_is_sent_without_waiting_for_more(self, started: Start, looptime: float) -> None:
+        setup = started()
+        setup.offer(2 * MAX_BATCH + 1)
+        await setup.close()
+        assert setup.counts.exported_count == 2 * MAX_BATCH + 1
+        assert looptime < DELAY
+
+    async def test_a_delay_that_runs_is_cut_short(self, started: Start, looptime: float) -> None:
+        setup = started()
+        setup.offer(1)
+        await asyncio.sleep(1)
+        await setup.close()
+        assert setup.counts.exported_count == 1
+        assert looptime == 1
+
+    @pytest.mark.parametrize("queued", [0, 1, MAX_BATCH, 4 * MAX_BATCH])
+    async def test_what_does_not_leave_in_time_is_counted(self, started: Start, looptime: float, queued: int) -> None:
+        setup = started(seconds=1000)
+        setup.offer(MAX_BATCH)
+        await asyncio.sleep(1)
+        setup.offer(queued)
+        await setup.close(timeout_seconds=10)
+        assert setup.counts.dropped_counts == {"shutdown": MAX_BATCH + queued}
+        assert looptime == 11
+
+    async def test_a_back_off_ends_with_the_time_there_is(self, started: Start, looptime: float) -> None:
+        setup = started(*[UNAVAILABLE] * 100)
+        setup.offer(MAX_BATCH)
+        await setup.close(timeout_seconds=10)
+        assert [time for time, _spans in setup.collector.requests] == [0, 1, 3, 7]
+        assert setup.counts.dropped_counts == {"shutdown": MAX_BATCH}
+        assert looptime == 10
+
+    async def test_before_the_start(self) -> None:
+        setup = Setup(Collector())
+        setup.offer(2)
+        await setup.close()
+        assert setup.counts.dropped_counts == {"shutdown": 2}
+
+    async def test_what_comes_after_it_is_counted(self) -> None:
+        setup = Setup(Collector())
+        setup.exporter.start()
+        await setup.exporter.close(1)
+        setup.offer(1)
+        assert setup.counts.dropped_counts == {"shutdown": 1}
+
+
+RESULTS = st.one_of(
+    st.just(DELIVERED),
+    st.just(UNAVAILABLE),
+    st.just(REJECTED),
+    st.builds(Result, st.just(Verdict.DELIVERED), st.just("200"), rejected_spans=st.integers(0, 5)),
+    st.builds(Result, st.just(Verdict.RETRY), st.just("429"), retry_after_seconds=st.floats(0, 100)),
+)
+
+
+@given(
+    script=st.lists(RESULTS, max_size=8),
+    seconds=st.floats(0, 10),
+    offers=st.lists(st.tuples(st.integers(1, 5), st.floats(0, 20)), max_size=6),
+    timeout_seconds=st.floats(0, 50),
+)
+async def test_whatever_happens_every_span_is_exported_or_counted(
+    script: list[Result], seconds: float, offers: list[tuple[int, float]], timeout_seconds: float
+) -> None:
+    setup = Setup(Collector(*script, seconds=seconds), max_queue=4)
+    setup.exporter.start()
+    for count, pause_seconds in offers:
+        setup.offer(count)
+        await asyncio.sleep(pause_seconds)
+    await setup.close(timeout_seconds)
+    delivered = [span for _time, spans in setup.collector.requests for span in spans]
+    assert len(set(delivered)) <= setup.offered
+    assert setup.counts.dropped_counts.keys() <= {"queue_full", "rejected", "retry_exhausted", "shutdown"}

@@ -1,0 +1,80 @@
+"""Which answers are worth another try, and when."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from haproxy_telemetry_agent.export.retry import Backoff, Verdict, judge_status, parse_retry_after
+
+RETRYABLE = {429, 502, 503, 504}
+
+
+@pytest.mark.parametrize(
+    ("status_codes", "verdict"),
+    [
+        (set(range(200, 300)), Verdict.DELIVERED),
+        (RETRYABLE, Verdict.RETRY),
+        (set(range(100, 200)) | set(range(300, 600)) - RETRYABLE, Verdict.REJECTED),
+    ],
+)
+def test_verdict_of_a_status_code(status_codes: set[int], verdict: Verdict) -> None:
+    assert {status_code for status_code in range(100, 600) if judge_status(status_code) is verdict} == status_codes
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (None, None),
+        ("", None),
+        ("0", 0.0),
+        ("30", 30.0),
+        (" 30 ", 30.0),
+        ("-1", None),
+        ("1.5", None),
+        ("soon", None),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+        pytest.param("²", None),
+    ],
+)
+def test_retry_after(header: str | None, seconds: float | None) -> None:
+    assert parse_retry_after(header) == seconds
+
+
+def test_steps_double_up_to_a_limit() -> None:
+    backoff = Backoff(random=lambda: 1.0, initial_seconds=1, max_seconds=10)
+    assert [backoff.next_seconds() for _ in range(6)] == [1, 2, 4, 8, 10, 10]
+
+
+def test_jitter_takes_up_to_half_of_a_step() -> None:
+    backoff = Backoff(random=lambda: 0.0, initial_seconds=1, max_seconds=10)
+    assert [backoff.next_seconds() for _ in range(5)] == [0.5, 1, 2, 4, 5]
+
+
+def test_a_delivery_starts_it_anew() -> None:
+    backoff = Backoff(random=lambda: 1.0, initial_seconds=1, max_seconds=10)
+    assert [backoff.next_seconds() for _ in range(3)] == [1, 2, 4]
+    backoff.reset()
+    assert backoff.next_seconds() == 1
+
+
+@pytest.mark.parametrize(("asked", "waited"), [(0.0, 0.0), (3.0, 3.0), (10.0, 10.0), (86_400.0, 10.0), (float("inf"), 10.0)])
+def test_the_servers_own_wish_wins_within_limits(asked: float, waited: float) -> None:
+    assert Backoff(random=lambda: 0.5, initial_seconds=1, max_seconds=10).next_seconds(asked) == waited
+
+
+def test_after_a_wish_the_steps_go_on_growing() -> None:
+    backoff = Backoff(random=lambda: 1.0, initial_seconds=1, max_seconds=10)
+    assert [backoff.next_seconds(), backoff.next_seconds(7), backoff.next_seconds()] == [1, 7, 4]
+
+
+@given(draws=st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=50))
+def test_a_wait_is_never_nothing_and_never_beyond_the_limit(draws: list[float]) -> None:
+    left = iter(draws)
+    backoff = Backoff(random=lambda: next(left), initial_seconds=1, max_seconds=30)
+    assert all(0.5 <= backoff.next_seconds() <= 30 for _ in draws)
+
+
+def test_it_goes_on_for_ever() -> None:
+    """Two to a large enough power is no float any more."""
+    backoff = Backoff(random=lambda: 1.0)
+    assert [backoff.next_seconds() for _ in range(5000)][-1] == 30

@@ -1,0 +1,209 @@
+"""``OTEL_*`` variables by the rules of the OpenTelemetry specification: what can't be understood is warned of, never fatal."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from haproxy_telemetry_agent.settings import environment as environment_module
+from haproxy_telemetry_agent.settings.environment import read_environment
+from haproxy_telemetry_agent.settings.sources import load_settings
+
+OTLP, TRACES = "OTEL_EXPORTER_OTLP_", "OTEL_EXPORTER_OTLP_TRACES_"
+VARIABLES = sorted(
+    {name for _field, names, _parse in environment_module._VARIABLES for name in names} | {"OTEL_TRACES_SAMPLER_ARG"}
+)
+
+
+def value_at(document: dict[str, Any], field: str) -> Any:
+    value: Any = document
+    for name in field.split("."):
+        value = value[name]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "field", "value"),
+    [
+        (f"{OTLP}ENDPOINT", "http://collector:4318", "exporter.endpoint", "http://collector:4318"),
+        (f"{OTLP}ENDPOINT", "https://collector/base/", "exporter.endpoint", "https://collector/base/"),
+        (f"{TRACES}ENDPOINT", "http://collector:4318/custom", "exporter.tracesEndpoint", "http://collector:4318/custom"),
+        (f"{TRACES}ENDPOINT", "http://collector:4318", "exporter.tracesEndpoint", "http://collector:4318/"),
+        (f"{OTLP}PROTOCOL", "HTTP/Protobuf", "exporter.protocol", "http/protobuf"),
+        (f"{OTLP}COMPRESSION", "GZIP", "exporter.compression", "gzip"),
+        (f"{OTLP}COMPRESSION", "none", "exporter.compression", "none"),
+        (f"{OTLP}TIMEOUT", "1500", "exporter.timeout", "1500ms"),
+        (f"{OTLP}CERTIFICATE", "/ca.pem", "exporter.tls.caFile", "/ca.pem"),
+        (f"{OTLP}CLIENT_CERTIFICATE", "/cert.pem", "exporter.tls.certificateFile", "/cert.pem"),
+        (f"{OTLP}CLIENT_KEY", "/key.pem", "exporter.tls.keyFile", "/key.pem"),
+        ("OTEL_BSP_SCHEDULE_DELAY", "0", "exporter.batch.delay", "0ms"),
+        ("OTEL_BSP_EXPORT_TIMEOUT", "30000", "exporter.batch.retry", "30000ms"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "2048", "exporter.batch.maxQueueSpans", 2048),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "512", "exporter.batch.maxBatchSpans", 512),
+        ("OTEL_TRACES_SAMPLER", "always_on", "sampling.type", "AlwaysOn"),
+        ("OTEL_TRACES_SAMPLER", "always_off", "sampling.type", "AlwaysOff"),
+        ("OTEL_TRACES_SAMPLER", "traceidratio", "sampling.type", "TraceIDRatio"),
+        ("OTEL_TRACES_SAMPLER", "parentbased_always_on", "sampling.type", "ParentBasedAlwaysOn"),
+        ("OTEL_TRACES_SAMPLER", "parentbased_always_off", "sampling.type", "ParentBasedAlwaysOff"),
+        ("OTEL_TRACES_SAMPLER", "ParentBased_TraceIdRatio", "sampling.type", "ParentBasedTraceIDRatio"),
+        ("OTEL_PROPAGATORS", "tracecontext,baggage", "propagation.propagators", ["tracecontext"]),
+        ("OTEL_PROPAGATORS", " TraceContext , tracecontext", "propagation.propagators", ["tracecontext"]),
+        ("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS", "GET, BREW,,", "spans.knownMethods", ["GET", "BREW"]),
+        ("OTEL_LOG_LEVEL", "WARN", "log.level", "warn"),
+        ("OTEL_LOG_LEVEL", "warning", "log.level", "warn"),
+        ("OTEL_LOG_LEVEL", "fatal", "log.level", "error"),
+        ("OTEL_LOG_LEVEL", "trace", "log.level", "debug"),
+    ],
+)
+def test_variable(variable: str, text: str, field: str, value: object) -> None:
+    document, sources, warnings = read_environment({variable: f" {text} "})
+    assert value_at(document, field) == value
+    assert sources == {field: variable}
+    assert warnings == []
+
+
+def test_nothing_set_is_nothing_said() -> None:
+    assert read_environment({}) == ({}, {}, [])
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+@pytest.mark.parametrize("text", ["", " ", "\t"])
+def test_empty_is_unset(variable: str, text: str) -> None:
+    assert read_environment({variable: text}) == ({}, {}, [])
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "expected"),
+    [
+        (f"{OTLP}ENDPOINT", "collector:4317", "a http:// or https:// URL"),
+        (f"{TRACES}ENDPOINT", "grpc://collector", "a http:// or https:// URL"),
+        (f"{OTLP}PROTOCOL", "grpc", "one of http/protobuf"),
+        (f"{TRACES}PROTOCOL", "http/json", "one of http/protobuf"),
+        (f"{OTLP}COMPRESSION", "zstd", "one of none, gzip"),
+        (f"{OTLP}TIMEOUT", "10s", "a whole number of at least 0"),
+        (f"{OTLP}TIMEOUT", "-1", "a whole number of at least 0"),
+        (f"{OTLP}TIMEOUT", "²", "a whole number of at least 0"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "0", "a whole number of at least 1"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1e3", "a whole number of at least 1"),
+        ("OTEL_TRACES_SAMPLER", "jaeger_remote", "one of always_on, always_off, traceidratio"),
+        ("OTEL_PROPAGATORS", "b3", "a list with tracecontext"),
+        ("OTEL_PROPAGATORS", "none", "a list with tracecontext"),
+        ("OTEL_LOG_LEVEL", "loud", "one of trace, debug, info"),
+    ],
+)
+def test_what_cannot_be_understood_is_ignored_with_a_warning(variable: str, text: str, expected: str) -> None:
+    document, sources, (warning,) = read_environment({variable: text})
+    assert (document, sources) == ({}, {})
+    assert warning.startswith(f"{variable}={text!r} is ignored: expected {expected}")
+
+
+@pytest.mark.parametrize(
+    ("name", "traces", "general", "field", "value"),
+    [
+        ("COMPRESSION", "gzip", "none", "exporter.compression", "gzip"),
+        ("TIMEOUT", "1", "2", "exporter.timeout", "1ms"),
+        ("CERTIFICATE", "/traces", "/general", "exporter.tls.caFile", "/traces"),
+        ("HEADERS", "a=traces", "a=general", "exporter.headers", [{"name": "a", "value": "traces"}]),
+    ],
+)
+class TestSignal:
+    """A variable of the traces signal beats the general one, as long as it says something."""
+
+    def test_beats_general(self, name: str, traces: str, general: str, field: str, value: object) -> None:
+        document, sources, _warnings = read_environment({TRACES + name: traces, OTLP + name: general})
+        assert value_at(document, field) == value
+        assert sources == {field: TRACES + name}
+
+    def test_general_counts_where_it_is_empty(self, name: str, traces: str, general: str, field: str, value: object) -> None:
+        _document, sources, _warnings = read_environment({TRACES + name: "", OTLP + name: general})
+        assert sources == {field: OTLP + name}
+
+
+def test_general_counts_where_the_signals_own_cannot_be_understood() -> None:
+    document, sources, warnings = read_environment({f"{TRACES}TIMEOUT": "soon", f"{OTLP}TIMEOUT": "2"})
+    assert document == {"exporter": {"timeout": "2ms"}}
+    assert sources == {"exporter.timeout": f"{OTLP}TIMEOUT"}
+    assert len(warnings) == 1
+
+
+class TestHeaders:
+    @pytest.mark.parametrize(
+        ("text", "headers"),
+        [
+            ("api-key=secret", [("api-key", "secret")]),
+            ("Api-Key=secret,X-Scope=one", [("api-key", "secret"), ("x-scope", "one")]),
+            (" api-key = secret , ", [("api-key", "secret")]),
+            ("authorization=Bearer%20abc%3D%3D", [("authorization", "Bearer abc==")]),
+            ("authorization=Basic dXNlcjpwYXNz==", [("authorization", "Basic dXNlcjpwYXNz==")]),
+            ("a=b%2Cc", [("a", "b,c")]),
+            ("a=", [("a", "")]),
+            ("a=1+1", [("a", "1+1")]),
+        ],
+    )
+    def test_names_and_percent_encoded_values(self, text: str, headers: list[tuple[str, str]]) -> None:
+        document, _sources, warnings = read_environment({f"{OTLP}HEADERS": text})
+        assert document["exporter"]["headers"] == [{"name": name, "value": value} for name, value in headers]
+        assert warnings == []
+
+    @pytest.mark.parametrize("text", ["s3cret", "=s3cret", "a=b,s3cret", "a=b; =s3cret,=c"])
+    @pytest.mark.parametrize("variable", [f"{OTLP}HEADERS", f"{TRACES}HEADERS"])
+    def test_a_warning_never_shows_them(self, variable: str, text: str) -> None:
+        document, _sources, (warning,) = read_environment({variable: text})
+        assert document == {}
+        assert warning == f"{variable} is ignored: expected name=value,name=value with percent-encoded values"
+
+
+class TestSamplerArgument:
+    @pytest.mark.parametrize("sampler", ["traceidratio", "parentbased_traceidratio"])
+    @pytest.mark.parametrize(("text", "ratio"), [("0.25", 0.25), ("0", 0), ("1", 1), ("1e-3", 0.001)])
+    def test_of_a_ratio(self, sampler: str, text: str, ratio: float) -> None:
+        document, sources, warnings = read_environment({"OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": text})
+        assert document["sampling"]["ratio"] == ratio
+        assert sources["sampling.ratio"] == "OTEL_TRACES_SAMPLER_ARG"
+        assert warnings == []
+
+    def test_is_1_where_it_is_missing(self) -> None:
+        document, sources, warnings = read_environment({"OTEL_TRACES_SAMPLER": "traceidratio"})
+        assert document["sampling"] == {"type": "TraceIDRatio", "ratio": 1}
+        assert "sampling.ratio" not in sources
+        assert warnings == []
+
+    @pytest.mark.parametrize("text", ["1.1", "-0.1", "half", "nan", "inf"])
+    def test_is_1_where_it_is_none(self, text: str) -> None:
+        document, sources, (warning,) = read_environment({"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": text})
+        assert document["sampling"]["ratio"] == 1
+        assert "sampling.ratio" not in sources
+        assert warning == f"OTEL_TRACES_SAMPLER_ARG={text!r} is ignored: expected a number from 0 to 1; 1 is used"
+
+    @pytest.mark.parametrize("sampler", ["", "always_on", "parentbased_always_off", "unheard_of"])
+    def test_means_nothing_to_other_samplers(self, sampler: str) -> None:
+        document, _sources, _warnings = read_environment({"OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": "0.5"})
+        assert "ratio" not in document.get("sampling", {})
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        pytest.param({f"{OTLP}ENDPOINT": "HTTP://collector:4318"}),
+        pytest.param({f"{OTLP}ENDPOINT": "http://"}),
+        pytest.param({f"{OTLP}TIMEOUT": "10000000000"}),
+        pytest.param({f"{OTLP}HEADERS": "two words=x"}),
+        pytest.param({f"{OTLP}HEADERS": "a=%00"}),
+        pytest.param({f"{OTLP}CLIENT_KEY": "/key.pem"}),
+        pytest.param({"OTEL_BSP_MAX_QUEUE_SIZE": "1000"}),
+        pytest.param({"OTEL_BSP_MAX_QUEUE_SIZE": "100000000"}),
+        pytest.param({"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "50000"}),
+    ],
+    ids=str,
+)
+def test_no_variable_is_ever_fatal(environ: dict[str, str]) -> None:
+    """The specification: never crash on a bad value. 1000 as the size of the queue is not even a bad one."""
+    load_settings(None, environ)
+
+
+@given(environ=st.dictionaries(st.sampled_from(VARIABLES), st.text(max_size=12), max_size=5))
+def test_any_values_are_read_or_warned_of(environ: dict[str, str]) -> None:
+    _document, sources, warnings = read_environment(environ)
+    assert set(sources.values()) <= set(environ)
+    assert all(warning.partition("=")[0].partition(" ")[0] in environ for warning in warnings)

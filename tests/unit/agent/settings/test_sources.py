@@ -1,0 +1,125 @@
+"""File over environment over default, and which of them it was."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from haproxy_telemetry_agent.settings import Settings, SettingsError
+from haproxy_telemetry_agent.settings.sources import Loaded, load_settings
+
+ENDPOINT, TRACES_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+
+Load = Callable[..., Loaded]
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    """Loads a file of this text over these variables."""
+
+    def load_text(text: str, **environ: str) -> Loaded:
+        path = tmp_path / "agent.yaml"
+        path.write_text(text)
+        return load_settings(path, environ)
+
+    return load_text
+
+
+def test_defaults() -> None:
+    assert load_settings(None, {}) == Loaded(Settings(), {}, [])
+
+
+def test_environment_over_default() -> None:
+    loaded = load_settings(None, {ENDPOINT: "http://env:4318", "OTEL_LOG_LEVEL": "loud"})
+    assert loaded.settings.exporter.endpoint == "http://env:4318"
+    assert loaded.settings.exporter.timeout == "10s"
+    assert loaded.sources == {"exporter.endpoint": ENDPOINT}
+    assert len(loaded.warnings) == 1
+
+
+def test_file_over_environment(load: Load) -> None:
+    loaded = load(
+        "{exporter: {timeout: 3s}, log: {level: debug}}", OTEL_EXPORTER_OTLP_TIMEOUT="1", OTEL_EXPORTER_OTLP_COMPRESSION="none"
+    )
+    assert loaded.settings.exporter.timeout == "3s"
+    assert loaded.settings.exporter.compression == "none"
+    assert loaded.sources == {
+        "exporter.timeout": "file",
+        "exporter.compression": "OTEL_EXPORTER_OTLP_COMPRESSION",
+        "log.level": "file",
+    }
+
+
+def test_a_list_of_the_file_replaces_the_whole_list_of_the_environment(load: Load) -> None:
+    loaded = load("exporter: {headers: [{name: file, value: x}]}", OTEL_EXPORTER_OTLP_HEADERS="env=y")
+    assert [header.name for header in loaded.settings.exporter.headers] == ["file"]
+
+
+class TestTogether:
+    """Fields that only make sense together come from one source."""
+
+    def test_an_endpoint_of_the_file_beats_any_of_the_environment(self, load: Load) -> None:
+        exporter = load("exporter: {endpoint: 'http://file:4318'}", **{TRACES_ENDPOINT: "http://env/traces"}).settings.exporter
+        assert (exporter.endpoint, exporter.traces_endpoint) == ("http://file:4318", None)
+
+    def test_a_ratio_of_the_file_suits_a_sampler_of_the_environment(self, load: Load) -> None:
+        sampling = load(
+            "sampling: {ratio: 0.5}", OTEL_TRACES_SAMPLER="traceidratio", OTEL_TRACES_SAMPLER_ARG="0.1"
+        ).settings.sampling
+        assert (sampling.type, sampling.ratio) == ("TraceIDRatio", 0.5)
+
+    def test_a_sampler_of_the_file_needs_no_ratio_of_the_environment(self, load: Load) -> None:
+        sampling = load(
+            "sampling: {type: AlwaysOn}", OTEL_TRACES_SAMPLER="traceidratio", OTEL_TRACES_SAMPLER_ARG="0.1"
+        ).settings.sampling
+        assert (sampling.type, sampling.ratio) == ("AlwaysOn", None)
+
+    @pytest.mark.parametrize(
+        ("text", "environ", "sources"),
+        [
+            (
+                "sampling: {type: AlwaysOn}",
+                {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.1"},
+                {"sampling.type": "file"},
+            ),
+            ("exporter: {endpoint: 'http://file:4318'}", {TRACES_ENDPOINT: "http://env/traces"}, {"exporter.endpoint": "file"}),
+        ],
+    )
+    def test_and_are_said_to(self, load: Load, text: str, environ: dict[str, str], sources: dict[str, str]) -> None:
+        assert load(text, **environ).sources == sources
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "{}", "null"])
+def test_an_empty_file_is_one_with_defaults(load: Load, text: str) -> None:
+    assert load(text) == Loaded(Settings(), {}, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("[1, 2]", "expected a mapping of settings at the top, found list"),
+        ("just text", "expected a mapping of settings at the top, found str"),
+        ("exporter: {endpoint: ", "is no YAML"),
+        ("a: b: c", "is no YAML"),
+        ("\x00", "is no YAML"),
+        ("a: !!python/object/apply:os.getcwd []", "is no YAML"),
+    ],
+)
+def test_a_file_that_is_none(load: Load, tmp_path: Path, text: str, error: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        load(text)
+    assert str(raised.value).startswith(f"{tmp_path / 'agent.yaml'}: {error}")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("name", "reason"), [("missing.yaml", "No such file or directory"), ("", "Is a directory")])
+def test_a_file_that_cannot_be_read(tmp_path: Path, name: str, reason: str) -> None:
+    path = tmp_path / name
+    with pytest.raises(SettingsError) as raised:
+        load_settings(path, {})
+    assert str(raised.value) == f"{path}: can't be read: {reason}"
+
+
+def test_a_wrong_field_of_the_file(load: Load) -> None:
+    with pytest.raises(SettingsError, match=r"^exporter\.timeout: 'soon': expected a whole number with us, ms, s or m"):
+        load("exporter: {timeout: soon}")

@@ -1,0 +1,162 @@
+"""The command line: what it prints, and its exit codes."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from haproxy_telemetry_agent import cli, settings
+from haproxy_telemetry_agent.cli import main, make_plan
+from haproxy_telemetry_agent.guide import render_guide
+from haproxy_telemetry_agent.version import VERSION
+from haproxy_telemetry_agent.wiring import Plan, render_frontend, render_sections, render_spoe
+
+OK, FAILED, MISUSED = 0, 1, 2
+DEFAULT = Plan()
+CUSTOM = Plan(
+    spop_address="unix@/run/spoa.sock",
+    records_address="[::1]:10514",
+    spoe_path="/run/spoe.cfg",
+    processing_timeout="5ms",
+    fallback_ratio=0.25,
+)
+CUSTOM_FILE = """
+processingTimeout: 5ms
+listen: {spop: "unix:/run/spoa.sock", records: "[::]:10514"}
+sampling: {type: ParentBasedTraceIDRatio, ratio: 0.25}
+"""
+
+WriteFile = Callable[[str], str]
+
+
+@pytest.fixture(autouse=True)
+def environ(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The environment, as the program sees it: empty."""
+    environ: dict[str, str] = {}
+    monkeypatch.setattr(os, "environ", environ)
+    return environ
+
+
+@pytest.fixture
+def write_file(tmp_path: Path) -> WriteFile:
+    """Writes a settings file and returns its path."""
+
+    def write(text: str) -> str:
+        path = tmp_path / "agent.yaml"
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["version"]) == OK
+    assert capsys.readouterr().out == f"haproxy-telemetry-agent {VERSION}\n"
+
+
+def test_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema"]) == OK
+    assert json.loads(capsys.readouterr().out) == settings.schema()
+
+
+class TestConfig:
+    @pytest.mark.parametrize(
+        ("section", "render"), [("spoe", render_spoe), ("sections", render_sections), ("frontend", render_frontend)]
+    )
+    def test_a_section_is_ready_for_a_file(
+        self, capsys: pytest.CaptureFixture[str], write_file: WriteFile, section: str, render: Callable[[Plan], str]
+    ) -> None:
+        assert main(["config", "--section", section]) == OK
+        assert capsys.readouterr().out == render(DEFAULT)
+        arguments = ["config", "--section", section, "--spoe-path", "/run/spoe.cfg", "--config", write_file(CUSTOM_FILE)]
+        assert main(arguments) == OK
+        assert capsys.readouterr().out == render(CUSTOM)
+
+    def test_without_one_it_is_the_guide(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["config"]) == OK
+        assert capsys.readouterr().out == render_guide(DEFAULT)
+
+    @pytest.mark.parametrize(
+        ("sampling", "ratio"),
+        [
+            ({}, 1),
+            ({"type": "AlwaysOn"}, 1),
+            ({"type": "AlwaysOff"}, 0),
+            ({"type": "ParentBasedAlwaysOff"}, 0),
+            ({"type": "TraceIDRatio", "ratio": 0.25}, 0.25),
+            ({"type": "ParentBasedTraceIDRatio", "ratio": 0}, 0),
+        ],
+    )
+    def test_haproxys_own_traces_are_sampled_as_the_agents(self, sampling: dict[str, object], ratio: float) -> None:
+        plan = make_plan(settings.parse_settings({"sampling": sampling}), spoe_path="/x")
+        assert plan.fallback_ratio == ratio
+
+
+class TestCheckConfig:
+    def test_valid(self, capsys: pytest.CaptureFixture[str], write_file: WriteFile, environ: dict[str, str]) -> None:
+        environ |= {"OTEL_BSP_SCHEDULE_DELAY": "100", "OTEL_EXPORTER_OTLP_HEADERS": "api-key=s3cret", "OTEL_LOG_LEVEL": "loud"}
+        assert main(["check-config", "--config", write_file("exporter: {timeout: 3s}")]) == OK
+        out = capsys.readouterr().out
+        assert out.splitlines() == [
+            "warning: OTEL_LOG_LEVEL='loud' is ignored: expected one of trace, debug, info, warn, warning, error, fatal",
+            "exporter.batch.delay from OTEL_BSP_SCHEDULE_DELAY",
+            "exporter.timeout from file",
+            "header api-key (value not shown)",
+            "The settings are valid; what is not listed has its default.",
+        ]
+
+    @pytest.mark.parametrize(
+        ("text", "error"),
+        [
+            ("exporter: {timeout: soon}", "exporter.timeout: 'soon': expected a whole number with us, ms, s or m, such as 10s"),
+            ("listn: {}", "listn: unknown key; known here: profile, processingTimeout, listen,"),
+            (
+                "exporter: {tls: {caFile: /no/such/file}}",
+                "exporter.tls.caFile: '/no/such/file': can't be used: No such file or directory",
+            ),
+            (
+                "exporter: {tls: {certificateFile: /no/cert, keyFile: /no/key}}",
+                "exporter.tls.certificateFile: '/no/cert' with keyFile '/no/key': can't be used: No such file or directory",
+            ),
+        ],
+    )
+    def test_a_mistake(self, capsys: pytest.CaptureFixture[str], write_file: WriteFile, text: str, error: str) -> None:
+        assert main(["check-config", "--config", write_file(text)]) == MISUSED
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.startswith(f"haproxy-telemetry-agent: {error}")
+
+    @pytest.mark.parametrize("command", ["check-config", "config", "run"])
+    def test_a_file_that_is_not_there(self, capsys: pytest.CaptureFixture[str], tmp_path: Path, command: str) -> None:
+        path = tmp_path / "missing.yaml"
+        assert main([command, "--config", str(path)]) == MISUSED
+        assert capsys.readouterr().err == f"haproxy-telemetry-agent: {path}: can't be read: No such file or directory\n"
+
+
+class TestUsage:
+    @pytest.mark.parametrize("arguments", [[], ["start"], ["config", "--section", "backend"], ["version", "--config", "x"]])
+    def test_wrong(self, capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert ended.value.code == MISUSED
+        assert "usage: haproxy-telemetry-agent" in capsys.readouterr().err
+
+    def test_help_names_every_command(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as ended:
+            main(["--help"])
+        assert ended.value.code == OK
+        words = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.strip()]
+        assert {"run", "config", "check-config", "schema", "version"} <= set(words)
+
+
+def test_an_address_that_cannot_be_had_is_a_failure_to_start(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_options: object) -> int:
+        raise cli.ListenError("listen.spop: 127.0.0.1:12345 is in use")
+
+    monkeypatch.setattr(cli, "_version", refuse)
+    assert main(["version"]) == FAILED
+    assert capsys.readouterr().err == "haproxy-telemetry-agent: listen.spop: 127.0.0.1:12345 is in use\n"

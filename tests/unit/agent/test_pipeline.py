@@ -1,0 +1,169 @@
+"""The way through: what is answered, what becomes spans, and that everything is counted."""
+
+import random
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
+
+from haproxy_telemetry_agent.pipeline import Pipeline
+from haproxy_telemetry_agent.spop import Message, SetVar, VarScope
+from haproxy_telemetry_agent.telemetry import PREFIX, Telemetry
+from haproxy_telemetry_agent.tracing import AlwaysOn, Answerer, ExchangeTracer, IdGenerator, ParentBased
+from haproxy_telemetry_agent.wiring import REQUEST_MESSAGE, record_fields
+
+TIME = "2026-11-22T13:50:34.119025+00:00"
+NUMBERS = {"ST": "200", "TR": "0", "Tw": "0", "Tc": "1", "Tr": "2", "Ta": "3", "rc": "0", "bq": "0", "sq": "0", "U": "1", "B": "2"}
+TEXTS = {"ts": "--", "HM": "GET", "HV": "HTTP/1.1", "f": "fe", "b": "be", "s": "one", "ssl_bc": "0", "HPO": "/", "HQ": ""}
+PARAMETERS = {field.name: "-" for field in record_fields()} | NUMBERS | TEXTS
+SAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def record_of(time: str = TIME, **changes: str) -> bytes:
+    """A record of HAProxy's, as its ring would send it."""
+    body = " ".join(f'{name}="{value}"' for name, value in (PARAMETERS | changes).items())
+    return f"<134>1 {time} - haproxy 37 - [ht@1 {body}] message".encode()
+
+
+class Agent:
+    """A pipeline, what came out of it, and what it counted."""
+
+    def __init__(self) -> None:
+        self.telemetry = Telemetry()
+        self.exported: list[OtlpSpan] = []
+        ids = IdGenerator(random.Random(1).getrandbits)
+        sampler = ParentBased(AlwaysOn())
+        self.pipeline = Pipeline(
+            answerer=Answerer(sampler=sampler, ids=ids),
+            tracer=ExchangeTracer(sampler=sampler, ids=ids),
+            telemetry=self.telemetry,
+            offer=lambda span: self.exported.append(OtlpSpan.FromString(span)),
+        )
+
+    def counted(self) -> dict[tuple[str, ...], float]:
+        """Counters that are not 0, by name and labels."""
+        return {
+            (sample.name.removeprefix(PREFIX).removesuffix("_total"), *sample.labels.values()): sample.value
+            for family in self.telemetry.collect()
+            for sample in family.samples
+            if family.type == "counter" and sample.value
+        }
+
+
+@pytest.fixture
+def agent() -> Agent:
+    return Agent()
+
+
+class TestNotify:
+    def test_our_message_is_answered_in_the_scope_of_the_transaction(self, agent: Agent) -> None:
+        actions = agent.pipeline.notify([Message(REQUEST_MESSAGE, [("host", "example.com"), ("traceparent_1", SAMPLED)])])
+        assert all(isinstance(action, SetVar) and action.scope is VarScope.TRANSACTION for action in actions)
+        assert [action.name for action in actions] == ["traceparent", "state"]
+        assert agent.counted() == {("messages", REQUEST_MESSAGE): 1, ("exchanges_answered", "true", "remote"): 1}
+
+    def test_a_message_that_is_not_ours_is_counted_and_left_alone(self, agent: Agent, caplog: pytest.LogCaptureFixture) -> None:
+        assert agent.pipeline.notify([Message("check-client-ip", [("ip", "192.0.2.1")])]) == []
+        assert agent.counted() == {("messages", "other"): 1}
+        assert "'check-client-ip'" in caplog.text
+
+    def test_messages_of_one_frame_are_answered_together(self, agent: Agent) -> None:
+        actions = agent.pipeline.notify([Message("other", []), Message(REQUEST_MESSAGE, []), Message(REQUEST_MESSAGE, [])])
+        assert [action.name for action in actions] == ["traceparent", "state", "tracestate"] * 2
+        assert agent.counted() == {
+            ("messages", "other"): 1,
+            ("messages", REQUEST_MESSAGE): 2,
+            ("exchanges_answered", "true", "none"): 2,
+        }
+
+    def test_nothing_asked_is_nothing_answered(self, agent: Agent) -> None:
+        assert agent.pipeline.notify([]) == []
+
+
+class TestRecord:
+    def test_becomes_spans(self, agent: Agent) -> None:
+        agent.pipeline.record(record_of(traceparent=SAMPLED))
+        assert [OtlpSpan.SpanKind.Name(span.kind) for span in agent.exported] == ["SPAN_KIND_SERVER", "SPAN_KIND_CLIENT"]
+        assert {span.end_time_unix_nano for span in agent.exported} == {1_795_355_434_119_025_000}
+        assert agent.counted() == {
+            ("exchanges_recorded", "unanswered"): 1,
+            ("spans_made", "server"): 1,
+            ("spans_made", "client"): 1,
+        }
+
+    def test_without_a_server_becomes_one(self, agent: Agent) -> None:
+        agent.pipeline.record(record_of(s="<NOSRV>", error="259"))
+        assert len(agent.exported) == 1
+        assert agent.counted() == {("exchanges_recorded", "unanswered"): 1, ("spoe_errors", "259"): 1, ("spans_made", "server"): 1}
+
+    def test_of_an_answer_is_counted_as_answered(self, agent: Agent) -> None:
+        """Both halves of one exchange: what HAProxy is told comes back in its record."""
+        variables = {
+            action.name: action.value for action in agent.pipeline.notify([Message(REQUEST_MESSAGE, [("host", "example.com")])])
+        }
+        agent.pipeline.record(record_of(**{name: str(value) for name, value in variables.items()}))
+        server, client = agent.exported
+        assert variables["traceparent"] == f"00-{client.trace_id.hex()}-{client.span_id.hex()}-03"
+        assert client.parent_span_id == server.span_id
+        assert agent.counted()["exchanges_recorded", "answered"] == 1
+
+    def test_of_an_unsampled_trace_is_counted_only(self, agent: Agent) -> None:
+        agent.pipeline.record(record_of(traceparent=SAMPLED[:-1] + "0"))
+        assert agent.exported == []
+        assert agent.counted() == {("exchanges_recorded", "unanswered"): 1}
+
+    def test_of_no_request_is_counted_only(self, agent: Agent) -> None:
+        agent.pipeline.record(record_of(HM="<BADREQ>", ts="CR", ST="400"))
+        assert agent.exported == []
+        assert agent.counted() == {("exchanges_recorded", "no_request"): 1}
+
+    @pytest.mark.parametrize(
+        ("data", "reason"),
+        [
+            pytest.param(b"garbage", "foreign", id="garbage"),
+            pytest.param(record_of().replace(b"[ht@1 ", b"- [ht@1 "), "no_structured_data", id="no structured data"),
+            pytest.param(record_of()[:-12], "truncated", id="truncated"),
+            pytest.param(record_of().replace(b' HQ=""', b""), "mismatched", id="parameter missing"),
+            pytest.param(record_of(ST="OK"), "mismatched", id="number that is none"),
+        ],
+    )
+    def test_that_is_of_no_use_is_skipped_counted_and_told(
+        self, agent: Agent, caplog: pytest.LogCaptureFixture, data: bytes, reason: str
+    ) -> None:
+        agent.pipeline.record(data)
+        assert agent.exported == []
+        assert agent.counted() == {("records_skipped", reason): 1}
+        assert len(caplog.messages) == 1
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            pytest.param(record_of(time="1969-12-31T23:59:59.000000+00:00"), id="before 1970"),
+            pytest.param(record_of(time="2999-01-01T00:00:00.000000+00:00"), id="after 2554"),
+            pytest.param(record_of(TR="9" * 400), id="a timer that is no float"),
+        ],
+    )
+    def test_of_an_absurd_exchange_does_no_harm(self, agent: Agent, data: bytes) -> None:
+        agent.pipeline.record(data)
+        assert sum(value for key, value in agent.counted().items() if key[0] in ("exchanges_recorded", "records_skipped")) == 1
+
+
+ESCAPES: Callable[[str], str] = lambda text: text.replace("\\", "\\\\").replace('"', '\\"').replace("]", "\\]")  # noqa: E731
+ANY_RECORD = st.one_of(
+    st.binary(max_size=60),
+    st.dictionaries(st.sampled_from(sorted(PARAMETERS)), st.text(max_size=10).map(ESCAPES)).map(
+        lambda changes: record_of(**changes)
+    ),
+)
+
+
+@given(records=st.lists(ANY_RECORD, max_size=4))
+def test_every_record_is_counted_once_whatever_it_is(records: list[bytes]) -> None:
+    agent = Agent()
+    for data in records:
+        agent.pipeline.record(data)
+    counted = agent.counted()
+    assert sum(value for key, value in counted.items() if key[0] in ("exchanges_recorded", "records_skipped")) == len(records)
+    assert sum(value for key, value in counted.items() if key[0] == "spans_made") == len(agent.exported)

@@ -1,0 +1,177 @@
+"""The agent's own metrics, as Prometheus reads them."""
+
+from collections.abc import Callable, Iterable
+
+import pytest
+from prometheus_client import generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families
+
+from haproxy_telemetry_agent import telemetry as telemetry_module
+from haproxy_telemetry_agent.export import Result, SpanQueue, Verdict
+from haproxy_telemetry_agent.records import SkipReason
+from haproxy_telemetry_agent.spop import StatusCode
+from haproxy_telemetry_agent.telemetry import PREFIX, Telemetry
+
+Samples = dict[str, float]
+"""Values by series, as ``name{label=value}`` without our prefix."""
+
+OK = Result(Verdict.DELIVERED, "200")
+BUCKETS = ["0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1.0", "2.5", "5.0", "10.0", "+Inf"]
+
+
+@pytest.fixture
+def telemetry() -> Telemetry:
+    """Metrics of an agent that has just started."""
+    return Telemetry()
+
+
+def families_of(telemetry: Telemetry) -> list[Metric]:
+    """Our own families, scraped; not those of the process."""
+    families: Iterable[Metric] = text_string_to_metric_families(generate_latest(telemetry.registry).decode())
+    return [family for family in families if family.name.startswith(PREFIX)]
+
+
+def samples_of(telemetry: Telemetry) -> Samples:
+    samples = [sample for family in families_of(telemetry) for sample in family.samples]
+    by_series = {}
+    for sample in samples:
+        labels = ",".join(f"{name}={value}" for name, value in sorted(sample.labels.items()))
+        by_series[sample.name.removeprefix(PREFIX) + (f"{{{labels}}}" if labels else "")] = sample.value
+    assert len(by_series) == len(samples), "each series once"
+    return by_series
+
+
+def what_changed(telemetry: Telemetry, act: Callable[[], None]) -> Samples:
+    before = samples_of(telemetry)
+    act()
+    after = samples_of(telemetry)
+    return {key: value - before.get(key, 0) for key, value in after.items() if value != before.get(key)}
+
+
+@pytest.mark.parametrize(
+    ("act", "changes"),
+    [
+        (lambda it: it.connected("spop"), {"open_connections{kind=spop}": 1, "connections_total{kind=spop,result=ok}": 1}),
+        (lambda it: it.disconnected("records"), {"open_connections{kind=records}": -1}),
+        (lambda it: it.refused("records"), {"connections_total{kind=records,result=limit}": 1}),
+        (lambda it: it.spop_disconnect(0), {"disconnects_total{code=normal}": 1}),
+        (lambda it: it.spop_disconnect(4), {"disconnects_total{code=invalid}": 1}),
+        (lambda it: it.spop_disconnect(99), {"disconnects_total{code=unknown}": 1}),
+        (lambda it: it.spop_disconnect(-5), {"disconnects_total{code=unknown}": 1}),
+        (lambda it: it.health_checked(), {"health_checks_total": 1}),
+        (lambda it: it.message("other"), {"messages_total{message=other}": 1}),
+        (lambda it: it.answered(sampled=True, has_parent=False), {"exchanges_answered_total{parent=none,sampled=true}": 1}),
+        (lambda it: it.answered(sampled=False, has_parent=True), {"exchanges_answered_total{parent=remote,sampled=false}": 1}),
+        (lambda it: it.recorded("answered"), {"exchanges_recorded_total{start=answered}": 1}),
+        (lambda it: it.recorded("no_request"), {"exchanges_recorded_total{start=no_request}": 1}),
+        (lambda it: it.record_skipped(SkipReason.TRUNCATED), {"records_skipped_total{reason=truncated}": 1}),
+        (lambda it: it.record_skipped(SkipReason.TOO_LONG, 3), {"records_skipped_total{reason=too_long}": 3}),
+        (lambda it: it.spoe_failed("259"), {"spoe_errors_total{code=259}": 1}),
+        (lambda it: it.spans_made(0), {}),
+        (lambda it: it.spans_made(1), {"spans_made_total{kind=server}": 1}),
+        (lambda it: it.spans_made(2), {"spans_made_total{kind=server}": 1, "spans_made_total{kind=client}": 1}),
+        (lambda it: it.dropped(7, "queue_full"), {"spans_dropped_total{reason=queue_full}": 7}),
+    ],
+)
+def test_what_counts_what(telemetry: Telemetry, act: Callable[[Telemetry], None], changes: Samples) -> None:
+    assert what_changed(telemetry, lambda: act(telemetry)) == changes
+
+
+def test_an_export_is_counted_and_its_time_kept(telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telemetry_module.time, "time", lambda: 1_795_355_434.5)
+    assert what_changed(telemetry, lambda: telemetry.exported(5)) == {
+        "spans_exported_total": 5,
+        "last_export_success_timestamp_seconds": 1_795_355_434.5,
+    }
+
+
+def test_durations_fall_into_the_bucket_of_their_upper_bound(telemetry: Telemetry) -> None:
+    telemetry.requested(OK, 0.01)
+    telemetry.requested(Result(Verdict.RETRY, "503"), 0.02)
+    telemetry.requested(OK, 99)
+    samples = samples_of(telemetry)
+    assert [samples[f"export_duration_seconds_bucket{{le={bound}}}"] for bound in BUCKETS] == [0, 1, *[2] * 9, 3]
+    assert samples["export_duration_seconds_count"] == 3
+    assert samples["export_duration_seconds_sum"] == pytest.approx(99.03)
+    assert samples["export_requests_total{code=200}"] == 2
+    assert samples["export_requests_total{code=503}"] == 1
+
+
+def test_messages_that_were_answered_together_count_each(telemetry: Telemetry) -> None:
+    telemetry.messages_answered(4, 0.001)
+    samples = samples_of(telemetry)
+    assert samples["message_duration_seconds_count"] == 4
+    assert samples["message_duration_seconds_sum"] == pytest.approx(0.004)
+    assert samples["message_duration_seconds_bucket{le=0.0005}"] == 0
+    assert samples["message_duration_seconds_bucket{le=0.001}"] == 4
+
+
+def test_a_queue_is_shown_once_it_is_known(telemetry: Telemetry) -> None:
+    assert not any(series.startswith("queue_") for series in samples_of(telemetry))
+    queue = SpanQueue(max_spans=7, max_bytes=100)
+    queue.offer(b"12345")
+    telemetry.watch_queue(queue)
+    samples = samples_of(telemetry)
+    assert (samples["queue_size"], samples["queue_size_bytes"], samples["queue_capacity"]) == (1, 5, 7)
+
+
+class TestFirstScrape:
+    """What can be known beforehand is there at 0: ``rate()`` sees the first event."""
+
+    @pytest.mark.parametrize(
+        ("name", "label", "values"),
+        [
+            ("open_connections", "kind", ["spop", "records"]),
+            ("records_skipped_total", "reason", [reason.value for reason in SkipReason]),
+            ("spans_dropped_total", "reason", ["queue_full", "rejected", "retry_exhausted", "shutdown"]),
+            ("spans_made_total", "kind", ["server", "client"]),
+            ("exchanges_recorded_total", "start", ["answered", "unanswered", "no_request"]),
+            (
+                "exchanges_answered_total",
+                "parent",
+                ["none,sampled=true", "none,sampled=false", "remote,sampled=true", "remote,sampled=false"],
+            ),
+        ],
+    )
+    def test_label_values_are_known(self, telemetry: Telemetry, name: str, label: str, values: list[str]) -> None:
+        of_this_name = {series: value for series, value in samples_of(telemetry).items() if series.startswith(f"{name}{{")}
+        assert of_this_name == {f"{name}{{{label}={value}}}": 0 for value in values}
+
+    def test_what_runs_is_told(self, telemetry: Telemetry) -> None:
+        (build,) = (family for family in families_of(telemetry) if family.name == f"{PREFIX}build_info")
+        (sample,) = build.samples
+        assert sample.value == 1
+        assert set(sample.labels) == {"version", "python"}
+
+    def test_the_process_is_in_it_too(self, telemetry: Telemetry) -> None:
+        names = {family.name for family in text_string_to_metric_families(generate_latest(telemetry.registry).decode())}
+        assert {"process_cpu_seconds", "python_info"} <= names
+
+
+def test_every_disconnect_code_has_a_word(telemetry: Telemetry) -> None:
+    for code in StatusCode:
+        telemetry.spop_disconnect(code)
+    samples = samples_of(telemetry)
+    assert [samples[f"disconnects_total{{code={code.name.lower()}}}"] for code in StatusCode] == [1] * len(StatusCode)
+
+
+def test_error_codes_that_a_record_makes_up_cost_bounded_memory(telemetry: Telemetry) -> None:
+    for code in range(1000):
+        telemetry.spoe_failed(str(code))
+    errors = {series: value for series, value in samples_of(telemetry).items() if series.startswith("spoe_errors_total")}
+    assert len(errors) == 65
+    assert errors["spoe_errors_total{code=other}"] == 1000 - 64
+
+
+def test_every_family_has_a_help_text(telemetry: Telemetry) -> None:
+    assert [family.name for family in families_of(telemetry) if not family.documentation] == []
+
+
+def test_openmetrics_parses_too(telemetry: Telemetry) -> None:
+    """What Prometheus asks for first; stricter than its own text."""
+    telemetry.requested(OK, 0.01)
+    text = generate_openmetrics(telemetry.registry).decode()
+    assert f"{PREFIX}export_duration_seconds" in {family.name for family in parse_openmetrics(text)}

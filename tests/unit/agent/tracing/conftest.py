@@ -1,0 +1,65 @@
+"""A record's parameters as a real HAProxy 2.8 wrote them, and ids that are known."""
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from haproxy_telemetry_agent.tracing.context import IdGenerator
+
+RECORD = {
+    "traceparent": "00-0af7651916cd43dd8448eb211c80319c-847aa2ddc6c50541-01",
+    "state": "-",
+    "ST": "200",
+    "ts": "--",
+    "HM": "GET",
+    "HV": "HTTP/1.1",
+    "f": "fe",
+    "b": "be",
+    "s": "one",
+    "ci": "192.0.2.10",
+    "cp": "54614",
+    "si": "192.0.2.20",
+    "sp": "8080",
+    "sslv": "-",
+    "ssl_bc": "0",
+    "TR": "0",
+    "Tw": "0",
+    "Tc": "0",
+    "Tr": "3",
+    "Ta": "3",
+    "rc": "0",
+    "bq": "0",
+    "sq": "0",
+    "U": "170",
+    "B": "51",
+    "error": "-",
+    "start": "-",
+    "seen": "-",
+    "routed": "-",
+    "parent": "-",
+    "host": "-",
+    "user_agent": "-",
+    "ID": "-",
+    "tracestate": "-",
+    "HPO": "/x/200",
+    "HQ": "",
+}
+"""GET /x/200, answered by server one with 200; no answer of the agent's, and nothing that only the start could tell."""
+
+
+@pytest.fixture(scope="session")
+def record() -> Callable[..., dict[str, str]]:
+    """The parameters of a record: the ordinary one, changed."""
+
+    def build(**changes: str) -> dict[str, str]:
+        assert changes.keys() <= RECORD.keys()
+        return RECORD | changes
+
+    return build
+
+
+@pytest.fixture
+def ids() -> IdGenerator:
+    """The same ids in every run."""
+    return IdGenerator(random.Random(1).getrandbits)

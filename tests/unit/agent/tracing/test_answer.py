@@ -1,0 +1,183 @@
+"""Answers: what the agent tells HAProxy while a request waits."""
+
+import random
+import re
+from ipaddress import IPv4Address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from haproxy_telemetry_agent.tracing.answer import Answer, Answerer
+from haproxy_telemetry_agent.tracing.context import IdGenerator
+from haproxy_telemetry_agent.tracing.sampling import AlwaysOff, AlwaysOn, ParentBased, Ratio, Sampler
+from haproxy_telemetry_agent.tracing.state import VERSION, State, decode_state
+from haproxy_telemetry_agent.tracing.tracecontext import parse_traceparent
+from haproxy_telemetry_agent.wiring import FIELDS
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+PARENT = "b7ad6b7169203331"
+TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
+UNSAMPLED = f"00-{TRACE}-{PARENT}-00"
+
+ARGUMENTS = {field.name for field in FIELDS if field.argument}
+SPOP_VALUES = st.one_of(
+    st.none(), st.integers(-(2**63), 2**64 - 1), st.text(max_size=30), st.binary(max_size=9), st.just(IPv4Address("192.0.2.1"))
+)
+
+
+def variables(answer: Answer) -> dict[str, str]:
+    assert len(dict(answer.variables)) == len(answer.variables)
+    return dict(answer.variables)
+
+
+def state_of(answer: Answer) -> State:
+    state = decode_state(variables(answer)["state"])
+    assert state is not None
+    return state
+
+
+@pytest.fixture
+def answerer(ids: IdGenerator) -> Answerer:
+    """With the default sampler."""
+    return Answerer(sampler=ParentBased(AlwaysOn()), ids=ids)
+
+
+def test_without_a_caller_a_trace_begins(answerer: Answerer) -> None:
+    answer = answerer.answer({})
+    assert (answer.sampled, answer.has_parent) == (True, False)
+    assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-03", variables(answer)["traceparent"])
+    assert variables(answer)["tracestate"] == "ot=th:0"
+    assert state_of(answer) == State(VERSION)
+
+
+def test_every_answer_has_ids_of_its_own(answerer: Answerer) -> None:
+    contexts = [parse_traceparent(variables(answerer.answer({}))["traceparent"]) for _ in range(50)]
+    assert len({context and context.trace_id for context in contexts}) == 50
+    assert len({context and context.span_id for context in contexts}) == 50
+
+
+def test_the_callers_trace_goes_on(answerer: Answerer) -> None:
+    answer = answerer.answer({"traceparent_1": TRACEPARENT, "tracestate_1": "rojo=1"})
+    assert (answer.sampled, answer.has_parent) == (True, True)
+    context = parse_traceparent(variables(answer)["traceparent"])
+    assert context is not None
+    assert context.trace_id.hex() == TRACE
+    assert context.span_id.hex() != PARENT
+    assert context.flags == 1
+    assert variables(answer)["tracestate"] == "rojo=1"
+    assert state_of(answer) == State(VERSION, parent_span_id=bytes.fromhex(PARENT))
+
+
+def test_an_unsampled_trace_goes_on_as_one(answerer: Answerer) -> None:
+    answer = answerer.answer({"traceparent_1": UNSAMPLED, "tracestate_1": "rojo=1"})
+    assert (answer.sampled, answer.has_parent) == (False, True)
+    assert re.fullmatch(f"00-{TRACE}-[0-9a-f]{{16}}-00", variables(answer)["traceparent"])
+    assert variables(answer)["tracestate"] == "rojo=1"
+
+
+def test_what_only_the_start_can_tell_goes_into_the_state(answerer: Answerer) -> None:
+    answer = answerer.answer(
+        {"start": 1_795_355_434_119_025, "seen": 1_795_355_434_119_900, "host": "example.com", "user_agent": "curl/8"}
+    )
+    assert state_of(answer) == State(
+        VERSION,
+        start_unix_micro=1_795_355_434_119_025,
+        seen_unix_micro=1_795_355_434_119_900,
+        host="example.com",
+        user_agent="curl/8",
+    )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "1795355434119025",
+        b"",
+        pytest.param(True),
+    ],
+)
+def test_a_time_that_is_no_number_is_none(answerer: Answerer, value: object) -> None:
+    assert state_of(answerer.answer({"start": value, "seen": value})) == State(VERSION)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param({"traceparent_1": "garbage"}, id="invalid traceparent"),
+        pytest.param({"traceparent_1": TRACEPARENT, "traceparent_2": TRACEPARENT}, id="two traceparents"),
+        pytest.param({"traceparent_1": TRACEPARENT, "traceparent_2": ""}, id="an empty second one"),
+        pytest.param({"traceparent_1": None}, id="none"),
+        pytest.param({"traceparent_1": TRACEPARENT.encode()}, id="of another type"),
+    ],
+)
+def test_an_invalid_context_is_ignored_and_takes_its_tracestate_with_it(answerer: Answerer, arguments: dict[str, object]) -> None:
+    answer = answerer.answer({**arguments, "tracestate_1": "rojo=1"})
+    assert not answer.has_parent
+    assert TRACE not in variables(answer)["traceparent"]
+    assert "rojo" not in variables(answer)["tracestate"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "tracestate"),
+    [
+        (["a=1", "b=2", "c=3"], "a=1,b=2,c=3"),
+        (["a=1", None, None], "a=1"),
+        (["", "b=2", None], "b=2"),
+        (["a=1", "broken", None], None),
+        ([None, None, None], None),
+    ],
+)
+def test_tracestate_headers_are_one_list(answerer: Answerer, headers: list[str | None], tracestate: str | None) -> None:
+    arguments = {f"tracestate_{number}": header for number, header in enumerate(headers, 1)}
+    answer = answerer.answer({"traceparent_1": TRACEPARENT, **arguments})
+    assert answer.has_parent
+    assert variables(answer).get("tracestate") == tracestate
+
+
+@pytest.mark.parametrize(
+    ("sampler", "arguments", "flags", "tracestate"),
+    [
+        (AlwaysOn(), {}, "03", "ot=th:0"),
+        (AlwaysOff(), {}, "02", None),
+        (Ratio(0), {}, "02", None),
+        (ParentBased(AlwaysOff()), {}, "02", None),
+        (ParentBased(AlwaysOff()), {"traceparent_1": TRACEPARENT}, "01", None),
+        (AlwaysOff(), {"traceparent_1": TRACEPARENT}, "00", None),
+        (AlwaysOn(), {"traceparent_1": UNSAMPLED}, "01", "ot=th:0"),
+        # R of this trace id is 0x48eb211c80319c, some 28 % of 2**56.
+        (Ratio(0.75), {"traceparent_1": UNSAMPLED}, "01", "ot=th:4"),
+        (Ratio(0.5), {"traceparent_1": TRACEPARENT, "tracestate_1": "ot=th:0"}, "00", None),
+    ],
+)
+def test_the_sampler_decides(
+    ids: IdGenerator, sampler: Sampler, arguments: dict[str, object], flags: str, tracestate: str | None
+) -> None:
+    answer = Answerer(sampler=sampler, ids=ids).answer(arguments)
+    assert variables(answer)["traceparent"].endswith(f"-{flags}")
+    assert answer.sampled is (int(flags, 16) & 1 == 1)
+    assert variables(answer).get("tracestate") == tracestate
+
+
+@given(arguments=st.dictionaries(st.sampled_from(sorted(ARGUMENTS)), SPOP_VALUES))
+def test_any_arguments_get_a_context_that_is_valid(arguments: dict[str, object]) -> None:
+    ids = IdGenerator(random.Random(1).getrandbits)
+    answer = Answerer(sampler=ParentBased(Ratio(0.5)), ids=ids).answer(arguments)
+    context = parse_traceparent(variables(answer)["traceparent"])
+    assert context is not None
+    assert context.sampled is answer.sampled
+    assert state_of(answer).version == VERSION
+
+
+def test_the_answer_reads_no_argument_that_haproxy_does_not_send(answerer: Answerer) -> None:
+    class Watched(dict[str, object]):
+        asked: set[str] = set()  # noqa: RUF012 - one object of it is made
+
+        def get(self, key: str, default: object = None) -> object:  # type: ignore[override]
+            self.asked.add(key)
+            return super().get(key, default)
+
+    arguments = Watched(traceparent_1=TRACEPARENT)
+    answerer.answer(arguments)
+    assert arguments.asked == ARGUMENTS

@@ -1,0 +1,51 @@
+"""The table of fields: what must hold for every row."""
+
+import re
+
+import pytest
+
+from haproxy_telemetry_agent.wiring.fields import FIELDS, Field, arguments, fallbacks, record_fields, variable_name
+
+each_field = pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
+
+
+def test_names_are_unique() -> None:
+    names = [field.name for field in FIELDS]
+    assert len(set(names)) == len(names)
+
+
+@each_field
+def test_a_name_can_stand_in_a_message_a_record_and_a_variable(field: Field) -> None:
+    assert re.fullmatch(r"[A-Za-z0-9_]{1,32}", field.name)
+    assert variable_name(field.name) == f"txn.otel.{field.name}"
+
+
+@each_field
+def test_a_row_reaches_the_agent_in_some_way_and_says_what_it_means(field: Field) -> None:
+    assert field.argument is not None or field.record is not None
+    assert field.meaning
+
+
+@each_field
+def test_what_haproxy_falls_back_to_is_what_it_would_have_told_the_agent(field: Field) -> None:
+    if field.fallback is not None:
+        assert field.fallback == field.argument
+        assert field.record == f"%[var({variable_name(field.name)})]"
+
+
+@each_field
+def test_a_row_is_new_or_on_its_way_out_not_both(field: Field) -> None:
+    assert field.since is None or field.before is None
+
+
+def test_the_lists_are_the_rows_in_their_order() -> None:
+    assert arguments() == [field for field in FIELDS if field.argument]
+    assert record_fields() == [field for field in FIELDS if field.record]
+    assert fallbacks() == [field for field in FIELDS if field.fallback]
+
+
+def test_text_that_clients_choose_comes_last_in_the_record() -> None:
+    """A record that HAProxy cuts (``len``) should have lost the path, not the trace."""
+    names = [field.name for field in record_fields()]
+    assert names[:2] == ["traceparent", "state"]
+    assert names[-2:] == ["HPO", "HQ"]
