@@ -48,7 +48,7 @@ haproxies: $(STAMP)
 	PATH="$(CURDIR)/$(BIN):$$PATH" tests/support/fetch_haproxies.sh
 
 bench: $(STAMP)
-	PYTHONPATH=. $(BIN)/python -m benchmarks $(ARGS)
+	PYTHONPATH=. $(BIN)/python -m benchmarks.exchange $(ARGS)
 
 clean:
 	rm -rf .venv .cache build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

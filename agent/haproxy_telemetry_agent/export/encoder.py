@@ -39,6 +39,12 @@ _UINT64_MASK = (1 << 64) - 1
 _KEYS: dict[str, bytes] = {}
 _MAX_KEYS = 1024
 
+# Most attributes of a span were in the one before: their bytes are remembered, by type because 1, 1.0 and True are equal. What
+# differs each time (ports, sizes) washes the memory out now and then, which costs less than knowing which those are.
+_REMEMBERED: dict[type, dict[tuple[str, Attribute], bytes]] = {str: {}, int: {}, float: {}}
+_MAX_REMEMBERED = 4096
+_MAX_REMEMBERED_BYTES = 256
+
 
 def encode_span(span: Span) -> bytes:
     """One ``opentelemetry.proto.trace.v1.Span``, without its field tag."""
@@ -51,9 +57,16 @@ def encode_span(span: Span) -> bytes:
     parts.append(_SPAN_NAME + _text(span.name))
     parts.append(_SPAN_KIND + _ONE_BYTE[span.kind])
     parts.append(_SPAN_TIMES.pack(_SPAN_START, span.start_unix_nano, _SPAN_END, span.end_unix_nano))
-    for key, value in span.attributes:
-        pair = _key_value(key, value)
-        parts.append(_SPAN_ATTRIBUTE + _length(len(pair)) + pair)
+    for attribute in span.attributes:
+        memory = _REMEMBERED.get(type(attribute[1]))
+        encoded = None if memory is None else memory.get(attribute)
+        if encoded is None:
+            encoded = _field(_SPAN_ATTRIBUTE, _key_value(*attribute))
+            if memory is not None and len(encoded) <= _MAX_REMEMBERED_BYTES:
+                if len(memory) >= _MAX_REMEMBERED:
+                    memory.clear()
+                memory[attribute] = encoded
+        parts.append(encoded)
     if span.status is not SpanStatus.UNSET:
         message = b"\x12" + _text(span.status_message) if span.status_message else b""
         status = message + b"\x18" + _ONE_BYTE[span.status]

@@ -30,6 +30,8 @@ __all__ = [
 _RANDOM_BITS = 56
 _RANDOM_MASK = (1 << _RANDOM_BITS) - 1
 _MAX_HEX_DIGITS = 14
+_RANDOM = TraceFlags.RANDOM.value
+_SAMPLED = TraceFlags.SAMPLED.value
 _HEX = re.compile(r"[0-9a-f]{1,14}")
 _SUB_KEY = re.compile(r"[a-z][a-z0-9]*:[0-9a-zA-Z._\-]*")
 
@@ -139,13 +141,13 @@ def inbound_threshold(parent: SpanContext) -> int | None:
 def child_context(parent: SpanContext | None, decision: Decision) -> tuple[int, str]:
     """Flags and tracestate for the next hop, after ``decision``."""
     if parent is None:
-        flags = int(TraceFlags.RANDOM)
+        flags = _RANDOM
         tracestate = ""
     else:
-        flags = parent.flags & int(TraceFlags.RANDOM)
+        flags = parent.flags & _RANDOM
         tracestate = parent.tracestate
     if decision.sampled:
-        flags |= int(TraceFlags.SAMPLED)
+        flags |= _SAMPLED
     if decision.threshold is None and "ot=" not in tracestate:
         return flags, tracestate
     return flags, _with_threshold(tracestate, decision.threshold)

@@ -25,7 +25,7 @@ _MEMBER = re.compile(
 )
 _ZERO_TRACE_ID = "0" * 32
 _ZERO_SPAN_ID = "0" * 16
-_KNOWN_FLAGS = TraceFlags.SAMPLED | TraceFlags.RANDOM
+_KNOWN_FLAGS = (TraceFlags.SAMPLED | TraceFlags.RANDOM).value
 
 
 def parse_traceparent(text: str) -> SpanContext | None:
@@ -39,7 +39,7 @@ def parse_traceparent(text: str) -> SpanContext | None:
     version, trace_id, span_id, flags, rest = match.groups()
     if version == "ff" or trace_id == _ZERO_TRACE_ID or span_id == _ZERO_SPAN_ID or (rest is not None and version == "00"):
         return None
-    return SpanContext(TraceId(bytes.fromhex(trace_id)), SpanId(bytes.fromhex(span_id)), int(flags, 16) & int(_KNOWN_FLAGS))
+    return SpanContext(TraceId(bytes.fromhex(trace_id)), SpanId(bytes.fromhex(span_id)), int(flags, 16) & _KNOWN_FLAGS)
 
 
 def format_traceparent(context: SpanContext) -> str:
