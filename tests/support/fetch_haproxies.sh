@@ -10,6 +10,6 @@ if ! [ -x /usr/sbin/haproxy ]; then
   apt-get update -q >/dev/null
   DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends haproxy >/dev/null
 fi
-/usr/sbin/haproxy -v | head -n 1
+/usr/sbin/haproxy -v | sed -n 1p
 tests/support/fetch_haproxy.sh trixie .cache/haproxy/trixie
 tests/support/fetch_haproxy.sh sid .cache/haproxy/sid || echo "no HAProxy from sid today: the tests go without it" >&2

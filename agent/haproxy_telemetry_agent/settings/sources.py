@@ -72,7 +72,9 @@ def _drop_what_is_out_of_bounds(document: dict[str, Any], sources: dict[str, str
         try:
             convert_settings(alone)
         except SettingsError as error:
-            warnings.append(f"{name} is ignored: {error}")
+            # Written wrongly, a header's secret may stand where its name should.
+            reason = "expected name=value,name=value with percent-encoded values" if field == "exporter.headers" else error
+            warnings.append(f"{name} is ignored: {reason}")
             _drop(document, sources, field)
 
 

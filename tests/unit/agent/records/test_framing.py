@@ -49,6 +49,15 @@ def test_whole_is_byte_by_byte_is_cut_anywhere(records: list[bytes], data: st.Da
     assert read(stream[start:end] for start, end in pairwise([0, *cuts, len(stream)])) == expected
 
 
+def test_the_longest_record_comes_out_and_one_byte_more_does_not() -> None:
+    longest = b"x" * MAX_RECORD_BYTES
+    assert read([counted(longest, longest + b"x", b"behind")]) == ([longest, b"behind"], 1, False)
+
+
+def test_the_longest_length_can_be_read() -> None:
+    assert read([b"9999999 ", bytes(9_999_999), b"6 behind"]) == ([b"behind"], 1, False)
+
+
 @pytest.mark.parametrize("segment_bytes", [1, 7, 100_000])
 def test_a_record_too_long_is_passed_over_without_being_kept(segment_bytes: int) -> None:
     stream = counted(b"before", b"x" * 50_000, b"behind")

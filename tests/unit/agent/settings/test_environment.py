@@ -202,6 +202,21 @@ def test_no_variable_is_ever_fatal(environ: dict[str, str]) -> None:
     load_settings(None, environ)
 
 
+@given(
+    environ=st.dictionaries(
+        st.sampled_from(VARIABLES), st.one_of(st.text(max_size=12), st.integers(0, 10**12).map(str)), max_size=6
+    )
+)
+def test_nor_are_any_together(environ: dict[str, str]) -> None:
+    load_settings(None, environ)
+
+
+def test_no_warning_shows_a_header_that_was_written_wrongly() -> None:
+    loaded = load_settings(None, {f"{OTLP}HEADERS": "authorization: Bearer s3cret=="})
+    assert len(loaded.warnings) == 1
+    assert "s3cret" not in loaded.warnings[0]
+
+
 @given(environ=st.dictionaries(st.sampled_from(VARIABLES), st.text(max_size=12), max_size=5))
 def test_any_values_are_read_or_warned_of(environ: dict[str, str]) -> None:
     _document, sources, warnings = read_environment(environ)

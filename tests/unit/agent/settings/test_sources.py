@@ -89,6 +89,97 @@ class TestTogether:
         assert load(text, **environ).sources == sources
 
 
+class TestVariablesThatDoNotFit:
+    """What a file would be refused for is warned of when it is from the environment, and never fatal."""
+
+    @pytest.mark.parametrize(
+        ("variable", "text", "reason"),
+        [
+            (ENDPOINT, "http://", "exporter.endpoint: 'http://': expected a http:// or https:// URL, such as"),
+            (
+                "OTEL_EXPORTER_OTLP_TIMEOUT",
+                "10000000000",
+                "exporter.timeout: '10000000000ms': expected a whole number with us, ms, s or m",
+            ),
+            (
+                "OTEL_BSP_MAX_QUEUE_SIZE",
+                "100000000",
+                "exporter.batch.maxQueueSpans: 100000000: expected a whole number <= 10000000",
+            ),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=s3cret%0A", "expected name=value,name=value with percent-encoded values"),
+            (
+                "OTEL_EXPORTER_OTLP_CLIENT_KEY",
+                "/key.pem",
+                "a certificate and its key belong together, and exporter.tls.certificateFile is not set",
+            ),
+            (
+                "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+                "/cert.pem",
+                "a certificate and its key belong together, and exporter.tls.keyFile is not set",
+            ),
+        ],
+    )
+    def test_are_ignored(self, variable: str, text: str, reason: str) -> None:
+        settings, sources, (warning,) = load_settings(None, {variable: text})
+        assert (settings, sources) == (Settings(), {})
+        assert warning.startswith(f"{variable} is ignored: {reason}")
+
+    def test_only_what_does_not_fit_is(self) -> None:
+        loaded = load_settings(None, {ENDPOINT: "http://", "OTEL_EXPORTER_OTLP_TIMEOUT": "500"})
+        assert loaded.sources == {"exporter.timeout": "OTEL_EXPORTER_OTLP_TIMEOUT"}
+        assert loaded.settings.exporter.timeout == "500ms"
+
+    def test_a_certificate_of_the_environment_may_have_its_key_in_the_file(self, load: Load) -> None:
+        loaded = load("exporter: {tls: {keyFile: /key.pem}}", OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE="/cert.pem")
+        assert (loaded.settings.exporter.tls.certificate_file, loaded.settings.exporter.tls.key_file) == ("/cert.pem", "/key.pem")
+        assert loaded.warnings == []
+
+    @pytest.mark.parametrize(
+        ("text", "environ", "size", "warned"),
+        [
+            pytest.param("", {"OTEL_BSP_MAX_QUEUE_SIZE": "1000"}, 1000, False, id="only the default is too large"),
+            pytest.param("", {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "50000"}, 20_480, True, id="larger than the default"),
+            pytest.param(
+                "",
+                {"OTEL_BSP_MAX_QUEUE_SIZE": "10", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "50"},
+                10,
+                True,
+                id="larger than the other one",
+            ),
+            pytest.param("", {"OTEL_BSP_MAX_QUEUE_SIZE": "50", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "50"}, 50, False, id="just right"),
+            pytest.param(
+                "exporter: {batch: {maxQueueSpans: 100}}",
+                {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "50000"},
+                100,
+                True,
+                id="larger than the file's queue",
+            ),
+        ],
+    )
+    def test_a_batch_is_made_as_small_as_the_queue(
+        self, load: Load, text: str, environ: dict[str, str], size: int, warned: bool
+    ) -> None:
+        loaded = load(text, **environ)
+        assert (loaded.settings.exporter.batch.max_queue_spans, loaded.settings.exporter.batch.max_batch_spans) == (size, size)
+        assert len(loaded.warnings) == warned
+
+    def test_in_a_file_it_stays_an_error(self, load: Load) -> None:
+        with pytest.raises(SettingsError, match=r"^exporter\.batch\.maxBatchSpans: 2048 is more than maxQueueSpans 1000"):
+            load("exporter: {batch: {maxQueueSpans: 1000}}")
+
+    @pytest.mark.parametrize(
+        "text", ["exporter: null", "exporter: x", "exporter: {batch: []}", "sampling: 7", "exporter: {tls: 1}"]
+    )
+    def test_nor_does_the_environment_hide_a_wrong_section(self, load: Load, text: str) -> None:
+        environ = {
+            "OTEL_BSP_MAX_QUEUE_SIZE": "10",
+            "OTEL_EXPORTER_OTLP_CLIENT_KEY": "/key.pem",
+            "OTEL_TRACES_SAMPLER": "traceidratio",
+        }
+        with pytest.raises(SettingsError, match=r"expected a mapping"):
+            load(text, **environ)
+
+
 @pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "{}", "null"])
 def test_an_empty_file_is_one_with_defaults(load: Load, text: str) -> None:
     assert load(text) == Loaded(Settings(), {}, [])

@@ -31,6 +31,18 @@ def test_layout(frame: Frame, wire: str) -> None:
     assert decode_frame(encoded[LENGTH_BYTES:]) == frame
 
 
+def test_types_are_the_specifications_numbers() -> None:
+    assert {kind.name: kind.value for kind in FrameType} == {
+        "UNSET": 0,
+        "HAPROXY_HELLO": 1,
+        "HAPROXY_DISCONNECT": 2,
+        "NOTIFY": 3,
+        "AGENT_HELLO": 101,
+        "AGENT_DISCONNECT": 102,
+        "ACK": 103,
+    }
+
+
 @given(frame=FRAMES)
 def test_round_trip(frame: Frame) -> None:
     encoded = encode_frame(frame)

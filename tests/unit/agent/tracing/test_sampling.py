@@ -193,6 +193,9 @@ class TestRatio:
         with pytest.raises(ValueError, match="between 0 and 1"):
             Ratio(ratio)
 
+    def test_none_is_none(self) -> None:
+        assert not Ratio(0).decide(trace_id_with(TWO_56 - 1), None).sampled
+
     def test_the_smallest_ratio_still_keeps_something(self) -> None:
         assert Ratio(1e-300).decide(trace_id_with(TWO_56 - 1), None) == Decision(sampled=True, threshold=TWO_56 - 1)
 

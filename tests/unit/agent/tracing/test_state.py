@@ -29,6 +29,14 @@ def test_round_trip(state: State) -> None:
     assert decode_state(encode_state(state)) == state
 
 
+def test_the_token_of_this_version() -> None:
+    """An agent reads what another one wrote: another text here needs another version."""
+    state = State(1, 1_795_355_434_119_025, None, bytes.fromhex("b7ad6b7169203331"), "example.com", "curl/8")
+    token = "lgHPAAZg3cLlb3HAxAi3rWtxaSAzMatleGFtcGxlLmNvbaZjdXJsLzg="
+    assert encode_state(state) == token
+    assert decode_state(token) == state
+
+
 @given(state=states(st.one_of(st.text(min_size=400), st.integers(300, 70_000).map("é".__mul__))))
 @example(
     state=State(VERSION, host="h" * 60_000, user_agent="\U0001f600" * 60_000, start_unix_micro=2**64 - 1, parent_span_id=bytes(8))

@@ -100,6 +100,7 @@ KEYS_OF_LEVEL_2 = [
     "0" * 256,
     string.ascii_lowercase + string.digits + "_-*/@",
 ]
+MEMBERS_OF_512 = ["a=" + "v" * 126, *(f"{key}=" + "v" * 125 for key in "bcd")]
 ALL_VALUE_CHARACTERS = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) not in ",=")
 
 
@@ -158,16 +159,16 @@ class TestTracestate:
     def test_invalid(self, headers: list[str]) -> None:
         assert parse_tracestate(headers) == ""
 
-    def test_512_characters_are_kept(self) -> None:
-        tracestate = ",".join(f"k{number:02}={'v' * 59}" for number in range(8)) + "x"
-        assert len(tracestate) == 512
-        assert parse_tracestate([tracestate]) == tracestate
+    def test_512_characters_are_kept_and_one_more_costs_the_last_member(self) -> None:
+        assert len(",".join(MEMBERS_OF_512)) == 512
+        assert parse_tracestate([",".join(MEMBERS_OF_512)]) == ",".join(MEMBERS_OF_512)
+        assert parse_tracestate([",".join(MEMBERS_OF_512) + "v"]) == ",".join(MEMBERS_OF_512[:-1])
 
-    def test_of_too_many_characters_long_members_go_first(self) -> None:
-        short = [f"k{number}={'v' * 60}" for number in range(7)]
+    def test_of_too_many_characters_members_above_128_go_first(self) -> None:
+        assert {len(member) for member in MEMBERS_OF_512} == {127, 128}
         long = "long=" + "v" * 124
         assert len(long) == 129
-        assert parse_tracestate([",".join([long, *short])]) == ",".join(short)
+        assert parse_tracestate([",".join([long, *MEMBERS_OF_512])]) == ",".join(MEMBERS_OF_512)
 
     def test_of_too_many_characters_the_last_members_go_next(self) -> None:
         members = [f"k{number}={'v' * 100}" for number in range(6)]
