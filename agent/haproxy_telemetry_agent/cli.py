@@ -90,7 +90,7 @@ async def _serve(loaded: Loaded) -> int:
     for line in describe(loaded.settings, loaded.sources):
         logging.getLogger(PROGRAM).info("setting: %s", line)
     await service.start()
-    # What exists now lives as long as the process, and what a request makes is gone by itself: neither is worth a search for cycles.
+    # What exists now lives as long as the process, what a request makes goes by itself: neither is worth a search for cycles.
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GARBAGE_COLLECTION_THRESHOLD, 10, 10)

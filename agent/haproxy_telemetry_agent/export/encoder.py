@@ -9,6 +9,7 @@ Source: opentelemetry-proto 1.x, ``trace/v1/trace.proto``, ``common/v1/common.pr
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from ..tracing.span import Attribute, Span, SpanStatus
 
@@ -50,12 +51,11 @@ def encode_span(span: Span) -> bytes:
     """One ``opentelemetry.proto.trace.v1.Span``, without its field tag."""
     parts = [_SPAN_TRACE_ID, span.trace_id, _SPAN_SPAN_ID, span.span_id]
     if span.tracestate:
-        parts.append(_SPAN_TRACE_STATE + _text(span.tracestate))
+        parts.append(_tracestate(span.tracestate))
     if span.parent_span_id is not None:
         parts.append(_SPAN_PARENT_SPAN_ID)
         parts.append(span.parent_span_id)
-    parts.append(_SPAN_NAME + _text(span.name))
-    parts.append(_SPAN_KIND + _ONE_BYTE[span.kind])
+    parts.append(_name_and_kind(span.name, span.kind))
     parts.append(_SPAN_TIMES.pack(_SPAN_START, span.start_unix_nano, _SPAN_END, span.end_unix_nano))
     for attribute in span.attributes:
         memory = _REMEMBERED.get(type(attribute[1]))
@@ -76,6 +76,16 @@ def encode_span(span: Span) -> bytes:
         flags |= _FLAG_IS_REMOTE
     parts.append(_SPAN_FLAGS.pack(_SPAN_FLAGS_TAG, flags))
     return b"".join(parts)
+
+
+@lru_cache(maxsize=256)
+def _tracestate(tracestate: str) -> bytes:
+    return _SPAN_TRACE_STATE + _text(tracestate)
+
+
+@lru_cache(maxsize=256)
+def _name_and_kind(name: str, kind: int) -> bytes:
+    return _SPAN_NAME + _text(name) + _SPAN_KIND + _ONE_BYTE[kind]
 
 
 def encode_resource(attributes: Mapping[str, Attribute]) -> bytes:
@@ -155,6 +165,8 @@ def _length(size: int) -> bytes:
 def _varint(number: int) -> bytes:
     if number < 128:
         return _ONE_BYTE[number]
+    if number < 16_384:
+        return bytes((number & 0x7F | 0x80, number >> 7))
     encoded = bytearray()
     while number > 127:
         encoded.append(number & 0x7F | 0x80)

@@ -12,7 +12,8 @@ Source: RFC 5424 section 6; escaping as seen on HAProxy 2.6 to 3.4.
 """
 
 import re
-from typing import NamedTuple
+
+import msgspec
 
 from .errors import RecordError, SkipReason
 from .timestamp import timestamp_unix_nano
@@ -20,7 +21,7 @@ from .timestamp import timestamp_unix_nano
 __all__ = ["Record", "parse_record"]
 
 
-class Record(NamedTuple):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """The end of one exchange as HAProxy tells it."""
 
     end_unix_nano: int

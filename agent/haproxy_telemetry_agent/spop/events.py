@@ -1,7 +1,8 @@
 """What happened on a connection, as data. ``AgentConnection.receive`` returns them in the order of the wire."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+
+import msgspec
 
 from .errors import RemoteProtocolError
 from .handshake import Hello, Terms
@@ -21,7 +22,7 @@ class HelloReceived:
     terms: Terms
 
 
-class NotifyReceived(NamedTuple):
+class NotifyReceived(msgspec.Struct, frozen=True, gc=False):
     """Fired for each NOTIFY. HAProxy waits: answer with ``AgentConnection.acknowledge``.
 
     From HAProxy 3.1 on every NOTIFY is a stream of its own and the ids repeat across connections; they only tell which

@@ -6,7 +6,9 @@ a variable of HAProxy in one of its scopes. Source: HAProxy doc/SPOE.txt, sectio
 
 from collections.abc import Iterable
 from enum import IntEnum
-from typing import NamedTuple
+from functools import lru_cache
+
+import msgspec
 
 from .errors import InvalidFrame
 from .limits import MAX_HELLO_ENTRIES, MAX_MESSAGES_PER_FRAME
@@ -37,14 +39,14 @@ class VarScope(IntEnum):
     RESPONSE = 4
 
 
-class Message(NamedTuple):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """One ``spoe-message``: its name and its arguments, as they came."""
 
     name: str
     arguments: list[tuple[str, Value]]
 
 
-class SetVar(NamedTuple):
+class SetVar(msgspec.Struct, frozen=True, gc=False):
     """Set ``<scope>.<var-prefix>.<name>`` to ``value``."""
 
     scope: VarScope
@@ -52,7 +54,7 @@ class SetVar(NamedTuple):
     value: Value
 
 
-class UnsetVar(NamedTuple):
+class UnsetVar(msgspec.Struct, frozen=True, gc=False):
     """Unset ``<scope>.<var-prefix>.<name>``."""
 
     scope: VarScope
@@ -84,7 +86,7 @@ def decode_messages(payload: bytes) -> list[Message]:
         offset += 1
         arguments: list[tuple[str, Value]] = []
         for _ in range(count):
-            # The common case written out (short name, short string): this loop is the hot path of the agent.
+            # The common cases written out (short name; nothing, or a short string): this loop is the hot path of the agent.
             try:
                 length = payload[offset]
                 if length < 240:
@@ -97,7 +99,12 @@ def decode_messages(payload: bytes) -> list[Message]:
                     offset = end
                 else:
                     key, offset = decode_string(payload, offset)
-                if payload[offset] == 8 and (length := payload[offset + 1]) < 240:
+                kind = payload[offset]
+                if kind == 0:
+                    offset += 1
+                    arguments.append((key, None))
+                    continue
+                if kind == 8 and (length := payload[offset + 1]) < 240:
                     start = offset + 2
                     offset = start + length
                     if offset > size:
@@ -136,13 +143,17 @@ def encode_messages(messages: Iterable[Message]) -> bytes:
     return b"".join(parts)
 
 
+@lru_cache(maxsize=64)
+def _set_var_head(scope: VarScope, name: str) -> bytes:
+    return bytes((_SET_VAR, 3, scope)) + encode_string(name)
+
+
 def encode_actions(actions: Iterable[Action]) -> bytes:
     """The payload of an ACK."""
     parts: list[bytes] = []
     for action in actions:
         if isinstance(action, SetVar):
-            parts.append(bytes((_SET_VAR, 3, action.scope)))
-            parts.append(encode_string(action.name))
+            parts.append(_set_var_head(action.scope, action.name))
             parts.append(encode_value(action.value))
         else:
             parts.append(bytes((_UNSET_VAR, 2, action.scope)))

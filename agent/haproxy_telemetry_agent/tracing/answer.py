@@ -5,7 +5,8 @@ HAProxy asks at ``on-frontend-http-request``. The answer decides whether the tra
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+
+import msgspec
 
 from .context import IdGenerator, SpanContext
 from .sampling import Sampler, child_context
@@ -15,7 +16,7 @@ from .tracecontext import format_traceparent, parse_traceparent, parse_tracestat
 __all__ = ["Answer", "Answerer"]
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """What HAProxy is told."""
 
     variables: list[tuple[str, str]]
@@ -71,7 +72,7 @@ def _parent(arguments: Mapping[str, object]) -> SpanContext | None:
         return None
     headers = [arguments.get("tracestate_1"), arguments.get("tracestate_2"), arguments.get("tracestate_3")]
     tracestate = parse_tracestate([header for header in headers if isinstance(header, str)])
-    return parent._replace(tracestate=tracestate) if tracestate else parent
+    return msgspec.structs.replace(parent, tracestate=tracestate) if tracestate else parent
 
 
 def _integer(value: object) -> int | None:

@@ -5,7 +5,9 @@ Source: W3C Trace Context Level 2; OpenTelemetry specification, trace/api "SpanC
 
 from collections.abc import Callable
 from enum import IntFlag
-from typing import NamedTuple, NewType
+from typing import NewType
+
+import msgspec
 
 __all__ = ["IdGenerator", "SpanContext", "SpanId", "TraceFlags", "TraceId", "server_span_id"]
 
@@ -30,7 +32,7 @@ class TraceFlags(IntFlag):
 _SAMPLED = TraceFlags.SAMPLED.value
 
 
-class SpanContext(NamedTuple):
+class SpanContext(msgspec.Struct, frozen=True, gc=False):
     """A span as other hops know it."""
 
     trace_id: TraceId

@@ -4,7 +4,8 @@ HAProxy writes ``-`` for what it does not have and -1 for a timer whose phase wa
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+
+import msgspec
 
 from .context import SpanId
 from .state import State, decode_state
@@ -15,7 +16,7 @@ BAD_REQUEST = "<BADREQ>"
 _ABSENT = "-"
 
 
-class Ending(NamedTuple):
+class Ending(msgspec.Struct, frozen=True, gc=False):
     """What a record says, with what the start left in its token or, without an answer, in variables."""
 
     end_unix_nano: int

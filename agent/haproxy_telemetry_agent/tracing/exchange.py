@@ -7,7 +7,8 @@ server, if one was chosen: from when HAProxy turned to it (request read, queues 
 
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from typing import NamedTuple
+
+import msgspec
 
 from . import semconv
 from .authority import split_authority
@@ -28,7 +29,7 @@ _NANOSECONDS_PER_MICROSECOND = 1_000
 _NANOSECONDS_PER_MILLISECOND = 1_000_000
 
 
-class Exchange(NamedTuple):
+class Exchange(msgspec.Struct, frozen=True, gc=False):
     """What came out of one record."""
 
     ending: Ending

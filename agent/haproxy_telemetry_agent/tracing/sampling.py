@@ -9,7 +9,9 @@ Source: OpenTelemetry specification, trace/tracestate-probability-sampling and t
 
 import re
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+import msgspec
 
 from .context import SpanContext, TraceFlags, TraceId
 from .tracecontext import set_member
@@ -36,7 +38,7 @@ _HEX = re.compile(r"[0-9a-f]{1,14}")
 _SUB_KEY = re.compile(r"[a-z][a-z0-9]*:[0-9a-zA-Z._\-]*")
 
 
-class Decision(NamedTuple):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """What a sampler says of one trace."""
 
     sampled: bool

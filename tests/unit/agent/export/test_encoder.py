@@ -110,7 +110,7 @@ class TestSpan:
         ("text", "kept"), [("\ud800", "?"), ("a\udcffb", "a?b"), ("\x00", "\x00"), ("\U0001f600", "\U0001f600")]
     )
     def test_text_that_is_no_unicode_does_not_stop_a_span(self, text: str, kept: str) -> None:
-        span = Span(*(getattr(A_SPAN, name) for name in Span.__slots__))
+        span = Span(*(getattr(A_SPAN, name) for name in Span.__struct_fields__))
         span.name = text
         span.attributes = [("plain", text), ("list", [text])]
         decoded = OtlpSpan.FromString(encode_span(span))
@@ -119,14 +119,14 @@ class TestSpan:
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), -0.0, 5e-324])
     def test_doubles_are_exact(self, value: float) -> None:
-        span = Span(*(getattr(A_SPAN, name) for name in Span.__slots__))
+        span = Span(*(getattr(A_SPAN, name) for name in Span.__struct_fields__))
         span.attributes = [("double", value)]
         (attribute,) = OtlpSpan.FromString(encode_span(span)).attributes
         assert struct.pack("<d", attribute.value.double_value) == struct.pack("<d", value)
 
     def test_values_of_derived_types(self) -> None:
         """Enumerations and the like are numbers and texts too, but not by their exact type."""
-        span = Span(*(getattr(A_SPAN, name) for name in Span.__slots__))
+        span = Span(*(getattr(A_SPAN, name) for name in Span.__struct_fields__))
         span.attributes = [
             ("number", SpanKind.CLIENT),
             ("text", type("Text", (str,), {})("x")),
@@ -137,7 +137,7 @@ class TestSpan:
     def test_only_so_many_keys_are_remembered(self, monkeypatch: pytest.MonkeyPatch) -> None:
         remembered: dict[str, bytes] = {}
         monkeypatch.setattr(encoder_module, "_KEYS", remembered)
-        span = Span(*(getattr(A_SPAN, name) for name in Span.__slots__))
+        span = Span(*(getattr(A_SPAN, name) for name in Span.__struct_fields__))
         span.attributes = [(f"key{number}", number) for number in range(3000)]
         assert [*OtlpSpan.FromString(encode_span(span)).attributes] == key_values(span.attributes)
         assert 0 < len(remembered) < 3000

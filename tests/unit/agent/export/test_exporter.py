@@ -22,7 +22,7 @@ DELIVERED = Result(Verdict.DELIVERED, "200")
 UNAVAILABLE = Result(Verdict.RETRY, "503", "try later")
 REJECTED = Result(Verdict.REJECTED, "400", "no such thing")
 
-MAX_BATCH, DELAY, RETRY = 3, 5.0, 60.0
+MAX_BATCH, DELAY, RETRY = 3, 5.0, 61.0
 
 
 class Collector:
@@ -187,9 +187,9 @@ class TestAnswers:
     async def test_tried_no_longer_than_was_set(self, started: Start, caplog: pytest.LogCaptureFixture) -> None:
         setup = started(*[UNAVAILABLE] * 100)
         setup.offer(MAX_BATCH)
-        await asyncio.sleep(RETRY)
-        # 1 + 2 + 4 + 8 + 16 seconds; 30 more would be beyond the limit.
-        assert [time for time, _spans in setup.collector.requests] == [0, 1, 3, 7, 15, 31]
+        await asyncio.sleep(RETRY + 1)
+        # Waits of 1, 2, 4, 8, 16 and 30 seconds; another 30 would be beyond the limit.
+        assert [time for time, _spans in setup.collector.requests] == [0, 1, 3, 7, 15, 31, 61]
         assert setup.counts.dropped_counts == {"retry_exhausted": MAX_BATCH}
         assert "3 spans dropped (retry_exhausted): collector answered 503 try later" in caplog.messages
 

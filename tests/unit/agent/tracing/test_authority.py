@@ -19,6 +19,7 @@ from haproxy_telemetry_agent.tracing.authority import split_authority
         ("user:secret@[::1]", "::1", None),
         ("example.com:", "example.com", None),
         ("example.com:0", "example.com", None),
+        ("example.com:1", "example.com", 1),
         ("example.com:65535", "example.com", 65_535),
         ("example.com:65536", "example.com", None),
         ("example.com:-1", "example.com", None),
