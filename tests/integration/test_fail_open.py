@@ -47,7 +47,7 @@ async def doors(found_haproxy: FoundHAProxy, tmp_path: Path) -> AsyncIterator[Do
         agent.settings.update(settings)
         port = free_port()
         agent.spoe_path.write_text(agent.wiring("spoe"))
-        config = haproxy_config(agent, upstream, http_port=port, http2_port=free_port())
+        config = haproxy_config(agent, upstream, http_port=port, http2_port=free_port(), patient=False)
         async with HAProxy(config, tmp_path, binary=found_haproxy.path) as haproxy:
             try:
                 yield Doors(agent, upstream, haproxy, port)

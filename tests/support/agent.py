@@ -38,12 +38,15 @@ class Agent:
         environment: Mapping[str, str] | None = None,
         name: str = "agent",
     ) -> None:
-        """`settings` and `listen` lie over what a test wants of an agent by default: batches that leave at once."""
+        """`settings` and `listen` lie over what a test wants of an agent by default: batches that leave at once, and an HAProxy
+        that has patience with it on a busy machine.
+        """
         self.name = name
         self.folder = folder
         self.listen = {part: f"{ADDRESS}:{free_port()}" for part in ("spop", "records", "http")} | dict(listen or {})
         self.settings: Settings = {
             "listen": self.listen,
+            "processingTimeout": "1s",
             "exporter": {"endpoint": endpoint, "batch": {"delay": "20ms"}},
             "resource": {"serviceName": "edge"},
             **(settings or {}),

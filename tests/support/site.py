@@ -38,9 +38,19 @@ class Site:
 
 
 def haproxy_config(
-    agent: Agent, upstream: Upstream, *, http_port: int, http2_port: int, https_bind: str = "", before: str = "", threads: int = 1
+    agent: Agent,
+    upstream: Upstream,
+    *,
+    http_port: int,
+    http2_port: int,
+    https_bind: str = "",
+    threads: int = 1,
+    patient: bool = True,
 ) -> str:
-    """The text of haproxy.cfg; `before` are lines of the frontend in front of ours."""
+    """The text of haproxy.cfg; a patient one gives the agent longer to answer a health check than users' do."""
+    sections = agent.wiring("sections")
+    if patient:
+        sections = sections.replace("timeout check 100ms", "timeout check 5s")
     closed = f"{ADDRESS}:{free_port()}"
     return f"""
 global
@@ -58,7 +68,6 @@ frontend edge
     bind {ADDRESS}:{http_port}
     bind {ADDRESS}:{http2_port} proto h2
     {https_bind}
-{indent(before, "    ")}
 {indent(agent.wiring("frontend"), "    ")}
     http-request deny if {{ path /deny }}
     http-request return status 204 if {{ path /return }}
@@ -79,7 +88,7 @@ backend redispatched
     option redispatch 1
     server closed {closed}
     server app1 {upstream.address}
-{agent.wiring("sections")}"""
+{sections}"""
 
 
 @contextlib.asynccontextmanager
