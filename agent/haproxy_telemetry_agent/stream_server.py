@@ -8,6 +8,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from typing import cast
 
 from .telemetry import Telemetry
 
@@ -78,7 +79,8 @@ class StreamConnection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See ``asyncio.BaseProtocol``."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio's own promise
+        # A promise of asyncio's that its types do not make; other event loops' transports are no subclass.
+        transport = cast("asyncio.Transport", transport)
         server = self.server
         if len(server.connections) >= server.max_connections:
             server.telemetry.refused(server.kind)

@@ -9,6 +9,8 @@ from enum import Enum, auto
 
 __all__ = ["Backoff", "Verdict", "judge_status", "parse_retry_after"]
 
+_MIN_SECONDS = 0.1
+"""A server may ask for no wait at all, and then refuse again, and again."""
 _RETRYABLE = frozenset({429, 502, 503, 504})
 
 
@@ -59,5 +61,5 @@ class Backoff:
         step_seconds = min(self._initial_seconds * 2.0**self._step, self._max_seconds)
         self._step = min(self._step + 1, 32)
         if asked_seconds is not None:
-            return min(asked_seconds, self._max_seconds)
+            return max(_MIN_SECONDS, min(asked_seconds, self._max_seconds))
         return step_seconds * (0.5 + self._random() / 2)
