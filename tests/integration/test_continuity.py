@@ -14,7 +14,7 @@ from support.load import SteadyLoad
 from support.otlp_sink import OtlpSink, SinkSpan
 from support.ports import free_port
 from support.probe import until
-from support.raw_client import RawConnection, request_head, single_request
+from support.raw_client import WEBSOCKET_UPGRADE, RawConnection, request_head, single_request
 from support.site import Site, haproxy_config, running_site
 from support.upstream import Upstream, UpstreamRequest
 
@@ -59,10 +59,7 @@ async def test_a_websocket_outlives_the_agent_that_answered_its_start(site: Site
     trace_id = secrets.token_hex(16)
     headers = {
         "traceparent": f"00-{trace_id}-{CALLER}-01",
-        "connection": "Upgrade",
-        "upgrade": "websocket",
-        "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
-        "sec-websocket-version": "13",
+        **WEBSOCKET_UPGRADE,
     }
     async with RawConnection.open(site.http_port) as connection:
         await connection.send(request_head("/ws", headers=headers, close=False))

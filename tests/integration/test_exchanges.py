@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from support.haproxies import FoundHAProxy
 from support.otlp_sink import SinkSpan
-from support.raw_client import RawConnection, request_head, single_request
+from support.raw_client import WEBSOCKET_UPGRADE, RawConnection, request_head, single_request
 from support.site import SERVER_TIMEOUT_SECONDS, Site, running_site
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -97,10 +97,7 @@ async def go_away_during_download(site: Site, headers: dict[str, str]) -> None:
 async def talk_over_websocket(site: Site, headers: dict[str, str]) -> None:
     upgrade = {
         **headers,
-        "connection": "Upgrade",
-        "upgrade": "websocket",
-        "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
-        "sec-websocket-version": "13",
+        **WEBSOCKET_UPGRADE,
     }
     async with RawConnection.open(site.http_port) as connection:
         await connection.send(request_head("/ws", headers=upgrade, close=False))

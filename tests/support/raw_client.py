@@ -8,7 +8,15 @@ from collections.abc import AsyncIterator
 
 from support.ports import ADDRESS
 
-__all__ = ["RawConnection", "request_head", "single_request"]
+__all__ = ["WEBSOCKET_UPGRADE", "RawConnection", "request_head", "single_request"]
+
+WEBSOCKET_UPGRADE = {
+    "connection": "Upgrade",
+    "upgrade": "websocket",
+    "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "sec-websocket-version": "13",
+}
+"""The headers that ask for a WebSocket, with the key of RFC 6455's example."""
 
 
 def request_head(target: str, *, method: str = "GET", headers: dict[str, str] | None = None, close: bool = True) -> bytes:

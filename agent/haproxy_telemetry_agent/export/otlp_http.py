@@ -5,7 +5,6 @@ levels cost four times as much for little (measured). Source: OTLP specification
 """
 
 import asyncio
-import logging
 import ssl
 import zlib
 from collections.abc import Mapping
@@ -17,8 +16,6 @@ from .exporter import Result
 from .retry import Verdict, judge_status, parse_retry_after
 
 __all__ = ["OtlpHttpTransport"]
-
-_logger = logging.getLogger(__name__)
 
 _MAX_RESPONSE_BYTES = 64 * 1024
 """What is read of an answer; the specification lets a client refuse more than 4 MiB, we need a message at most."""

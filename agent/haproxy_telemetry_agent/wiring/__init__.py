@@ -5,14 +5,13 @@ The operator may import this package, and nothing else of the agent.
 
 from .fields import FIELDS, Field, record_fields, variable_name
 from .frontend import render_frontend
-from .names import GUARD_VARIABLE, REQUEST_MESSAGE, SD_ID
+from .names import REQUEST_MESSAGE, SD_ID
 from .plan import Plan, haproxy_address
 from .sections import render_sections
 from .spoe import render_spoe
 
 __all__ = [
     "FIELDS",
-    "GUARD_VARIABLE",
     "REQUEST_MESSAGE",
     "SD_ID",
     "Field",

@@ -4,7 +4,6 @@ __all__ = [
     "AGENT_BACKEND",
     "DEFAULTS",
     "ENGINE",
-    "GUARD_VARIABLE",
     "REQUEST_MESSAGE",
     "RING",
     "SD_ID",
@@ -23,5 +22,3 @@ DEFAULTS = "haproxy-telemetry-defaults"
 AGENT_BACKEND = "haproxy-telemetry-spoa"
 SD_ID = "ht@1"
 """SD-ID of our element in a record; the number is the version of the record's keys."""
-GUARD_VARIABLE = "HAPROXY_TELEMETRY"
-"""Environment variable that makes guarded text live."""
