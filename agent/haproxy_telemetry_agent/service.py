@@ -88,7 +88,9 @@ class Service:
         with contextlib.ExitStack() as opened:
 
             def open_one(setting: str, address: str) -> socket.socket:
-                return opened.enter_context(contextlib.closing(listen(setting, address)))
+                listening = opened.enter_context(contextlib.closing(listen(setting, address)))
+                opened.callback(unlink, address)
+                return listening
 
             spop = open_one("listen.spop", addresses.spop)
             records = open_one("listen.records", addresses.records)

@@ -78,6 +78,8 @@ def test_an_address_in_use_is_one_line_and_exit_code_1(tmp_path: Path, part: str
             f"haproxy-telemetry-agent: listen.{part}: {address} is in use: stop what listens there, or choose another address"
         )
         assert "Traceback" not in result.stderr
+        # What it had opened before is gone again, and what is another's is still there.
+        assert {path.name for path in tmp_path.glob("*.sock")} == ({"taken.sock"} if kind == "unix" else set())
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
