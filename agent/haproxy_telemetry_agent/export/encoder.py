@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
-from ..tracing.span import Attribute, Span, SpanStatus
+from ..tracing.span import Attribute, Event, Link, Span, SpanStatus
 
 __all__ = ["encode_request", "encode_resource", "encode_scope", "encode_span"]
 
@@ -26,9 +26,22 @@ _SPAN_TIMES = struct.Struct("<cQcQ")
 _SPAN_START = b"\x39"
 _SPAN_END = b"\x41"
 _SPAN_ATTRIBUTE = b"\x4a"
+_SPAN_DROPPED_ATTRIBUTES_COUNT = b"\x50"
+_SPAN_EVENT = b"\x5a"
+_SPAN_LINK = b"\x6a"
 _SPAN_STATUS = b"\x7a"
 _SPAN_FLAGS = struct.Struct("<HI")
 _SPAN_FLAGS_TAG = 0x0185  # field 16, fixed32: two bytes, little endian
+
+_LINK_TRACE_ID = b"\x0a\x10"
+_LINK_SPAN_ID = b"\x12\x08"
+_LINK_ATTRIBUTE = b"\x22"
+_LINK_FLAGS = struct.Struct("<cI")
+_LINK_FLAGS_TAG = b"\x35"
+_EVENT_TIME = struct.Struct("<cQ")
+_EVENT_TIME_TAG = b"\x09"
+_EVENT_NAME = b"\x12"
+_EVENT_ATTRIBUTE = b"\x1a"
 
 _FLAG_HAS_IS_REMOTE = 0x100
 _FLAG_IS_REMOTE = 0x200
@@ -67,6 +80,12 @@ def encode_span(span: Span) -> bytes:
                     memory.clear()
                 memory[attribute] = encoded
         parts.append(encoded)
+    if span.dropped_attributes_count:
+        parts.append(_SPAN_DROPPED_ATTRIBUTES_COUNT + _varint(span.dropped_attributes_count))
+    if span.events:
+        parts.extend([_field(_SPAN_EVENT, _event(event)) for event in span.events])
+    if span.links:
+        parts.extend([_field(_SPAN_LINK, _link(link)) for link in span.links])
     if span.status is not SpanStatus.UNSET:
         message = b"\x12" + _text(span.status_message) if span.status_message else b""
         status = message + b"\x18" + _ONE_BYTE[span.status]
@@ -76,6 +95,19 @@ def encode_span(span: Span) -> bytes:
         flags |= _FLAG_IS_REMOTE
     parts.append(_SPAN_FLAGS.pack(_SPAN_FLAGS_TAG, flags))
     return b"".join(parts)
+
+
+def _event(event: Event) -> bytes:
+    attributes = b"".join([_field(_EVENT_ATTRIBUTE, _key_value(*attribute)) for attribute in event.attributes])
+    return _EVENT_TIME.pack(_EVENT_TIME_TAG, event.time_unix_nano) + _EVENT_NAME + _text(event.name) + attributes
+
+
+def _link(link: Link) -> bytes:
+    flags = link.flags | _FLAG_HAS_IS_REMOTE | (_FLAG_IS_REMOTE if link.is_remote else 0)
+    tracestate = _tracestate(link.tracestate) if link.tracestate else b""
+    attributes = b"".join([_field(_LINK_ATTRIBUTE, _key_value(*attribute)) for attribute in link.attributes])
+    ids = b"".join((_LINK_TRACE_ID, link.trace_id, _LINK_SPAN_ID, link.span_id))
+    return ids + tracestate + attributes + _LINK_FLAGS.pack(_LINK_FLAGS_TAG, flags)
 
 
 @lru_cache(maxsize=256)

@@ -1,8 +1,10 @@
 """Settings of the agent: a YAML file over ``OTEL_*`` variables over defaults."""
 
 from .explanation import SettingsError
-from .model import RATIO_SAMPLERS, Settings, duration_seconds, parse_settings, schema
+from .model import Settings, parse_settings, schema
+from .sampling import RATIO_SAMPLERS
 from .sources import Loaded, load_settings
+from .types import duration_seconds
 
 __all__ = [
     "RATIO_SAMPLERS",

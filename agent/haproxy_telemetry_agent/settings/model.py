@@ -9,45 +9,17 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from ..tracing.semconv import KNOWN_METHODS, SENSITIVE_QUERY_PARAMETERS
 from .explanation import SettingsError, explain
+from .exporter import Exporter
+from .propagation import Propagation
+from .sampling import RATIO_SAMPLERS, Sampling
+from .spans import Spans
+from .types import Address, Duration, ProcessingTimeout, Struct
 
-__all__ = ["RATIO_SAMPLERS", "Settings", "convert_settings", "duration_seconds", "parse_settings", "schema"]
-
-Address = Annotated[
-    str,
-    msgspec.Meta(
-        pattern=r"^(unix:/.+|(\[[0-9A-Fa-f:.]+\]|[^\[\]:/ ]*):[0-9]{1,5})$(?!\n)",
-        description="host:port ([::1]:port for IPv6) or unix:/path",
-        examples=["127.0.0.1:12345", "unix:/run/haproxy-telemetry/spoa.sock"],
-    ),
-]
-Duration = Annotated[
-    str,
-    msgspec.Meta(
-        pattern=r"^[0-9]{1,9}(us|ms|s|m)$(?!\n)", description="a whole number with us, ms, s or m, such as 10s", examples=["10s"]
-    ),
-]
-ProcessingTimeout = Annotated[
-    str,
-    msgspec.Meta(
-        pattern=r"^[1-9][0-9]{0,4}(us|ms|s)$(?!\n)", description="1 to 99999 with us, ms or s, such as 20ms", examples=["20ms"]
-    ),
-]
-Url = Annotated[
-    str, msgspec.Meta(pattern=r"^https?://[^ /]+", description="a http:// or https:// URL, such as http://collector:4318")
-]
-HeaderName = Annotated[
-    str, msgspec.Meta(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$(?!\n)", max_length=256, description="an HTTP header's name")
-]
-HeaderValue = Annotated[str, msgspec.Meta(pattern=r"^[\x20-\x7e\t]*$(?!\n)", max_length=4096, description="printable ASCII")]
+__all__ = ["Settings", "convert_settings", "parse_settings", "schema"]
 
 
-class _Struct(msgspec.Struct, forbid_unknown_fields=True, rename="camel", kw_only=True, frozen=True):
-    """A mapping of the settings file."""
-
-
-class Listen(_Struct, frozen=True):
+class Listen(Struct, frozen=True):
     """Where the agent listens."""
 
     spop: Address = "127.0.0.1:12345"
@@ -56,95 +28,21 @@ class Listen(_Struct, frozen=True):
     """/metrics, /healthz, /readyz"""
 
 
-class Header(_Struct, frozen=True):
-    """A header of every export request."""
-
-    name: HeaderName
-    value: HeaderValue
-
-
-class Tls(_Struct, frozen=True):
-    """TLS to the collector."""
-
-    ca_file: str | None = None
-    certificate_file: str | None = None
-    key_file: str | None = None
-    insecure_skip_verify: bool = False
-
-
-class Batch(_Struct, frozen=True):
-    """Batching and the queue. Larger than OpenTelemetry's defaults: an edge proxy fills 2048 spans in a moment."""
-
-    max_queue_spans: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 20_480
-    max_queue_bytes: Annotated[int, msgspec.Meta(ge=1024)] = 16 * 1024 * 1024
-    max_batch_spans: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 2_048
-    delay: Duration = "1s"
-    retry: Duration = "5m"
-    """How long a batch is tried again."""
-
-
-class Exporter(_Struct, frozen=True):
-    """Where spans go."""
-
-    endpoint: Url = "http://localhost:4318"
-    """Base URL; /v1/traces is appended."""
-    traces_endpoint: Url | None = None
-    """Full URL, used as it is; wins over endpoint."""
-    protocol: Literal["http/protobuf"] = "http/protobuf"
-    compression: Literal["none", "gzip"] = "gzip"
-    timeout: Duration = "10s"
-    headers: list[Header] = msgspec.field(default_factory=list)
-    tls: Tls = msgspec.field(default_factory=Tls)
-    batch: Batch = msgspec.field(default_factory=Batch)
-
-
-SamplerType = Literal[
-    "AlwaysOn", "AlwaysOff", "TraceIDRatio", "ParentBasedAlwaysOn", "ParentBasedAlwaysOff", "ParentBasedTraceIDRatio"
-]
-RATIO_SAMPLERS = ("TraceIDRatio", "ParentBasedTraceIDRatio")
-
-
-class Sampling(_Struct, frozen=True):
-    """Which traces are recorded."""
-
-    type: SamplerType = "ParentBasedAlwaysOn"
-    ratio: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
-
-
-class Propagation(_Struct, frozen=True):
-    """How trace context travels."""
-
-    propagators: Annotated[list[Literal["tracecontext"]], msgspec.Meta(min_length=1)] = msgspec.field(
-        default_factory=lambda: ["tracecontext"]
-    )
-
-
-class Spans(_Struct, frozen=True):
-    """What spans say."""
-
-    redact_query: bool = True
-    """Replace the values of sensitive query parameters by REDACTED."""
-    sensitive_query_parameters: list[str] = msgspec.field(default_factory=lambda: sorted(SENSITIVE_QUERY_PARAMETERS))
-    """Keys whose values are redacted; replaces the default list."""
-    known_methods: list[str] = msgspec.field(default_factory=lambda: sorted(KNOWN_METHODS))
-    """Methods that may stand in span names; all others are _OTHER."""
-
-
-class Resource(_Struct, frozen=True):
+class Resource(Struct, frozen=True):
     """Who the spans are from."""
 
     service_name: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | None = None
     attributes: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-class Log(_Struct, frozen=True):
+class Log(Struct, frozen=True):
     """The agent's own log, on standard error."""
 
     level: Literal["debug", "info", "warn", "error"] = "info"
     format: Literal["console", "json"] = "console"
 
 
-class Limits(_Struct, frozen=True):
+class Limits(Struct, frozen=True):
     """What peers may make the agent hold."""
 
     max_connections: Annotated[int, msgspec.Meta(ge=1)] = 1_024
@@ -153,7 +51,7 @@ class Limits(_Struct, frozen=True):
     max_record_bytes: Annotated[int, msgspec.Meta(ge=1024, le=1_048_576)] = 65_535
 
 
-class Settings(_Struct, frozen=True):
+class Settings(Struct, frozen=True):
     """The settings file of haproxy-telemetry-agent."""
 
     profile: Literal["Standard"] = "Standard"
@@ -169,15 +67,6 @@ class Settings(_Struct, frozen=True):
     limits: Limits = msgspec.field(default_factory=Limits)
     shutdown_timeout: Duration = "5s"
     """How long SIGTERM waits for records and exports."""
-
-
-_UNIT_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
-
-
-def duration_seconds(text: str) -> float:
-    """Seconds of a ``Duration``."""
-    number, unit = text.rstrip("usm"), text.lstrip("0123456789")
-    return int(number) * _UNIT_SECONDS[unit]
 
 
 def parse_settings(document: Mapping[str, Any]) -> Settings:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import msgspec
 
 from .context import IdGenerator, SpanContext
+from .request import NO_REQUEST
 from .sampling import Sampler, child_context
 from .state import VERSION, State, encode_state
 from .tracecontext import format_traceparent, parse_traceparent, parse_tracestate
@@ -43,7 +44,7 @@ class Answerer:
         """Answer one request from the arguments of its SPOE message (names as in ``wiring.fields``); a missing one is None."""
         parent = _parent(arguments)
         trace_id = self._ids.trace_id() if parent is None else parent.trace_id
-        decision = self._sampler.decide(trace_id, parent)
+        decision = self._sampler.decide(trace_id, parent, NO_REQUEST)
         flags, tracestate = child_context(parent, decision)
         state = State(
             VERSION,

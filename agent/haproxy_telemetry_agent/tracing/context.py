@@ -9,7 +9,16 @@ from typing import NewType
 
 import msgspec
 
-__all__ = ["IdGenerator", "SpanContext", "SpanId", "TraceFlags", "TraceId", "server_span_id"]
+__all__ = [
+    "MAX_DERIVED_SPAN_IDS",
+    "IdGenerator",
+    "SpanContext",
+    "SpanId",
+    "TraceFlags",
+    "TraceId",
+    "derived_span_id",
+    "server_span_id",
+]
 
 TraceId = NewType("TraceId", bytes)
 """16 bytes, not all zero."""
@@ -18,7 +27,8 @@ SpanId = NewType("SpanId", bytes)
 
 _NO_TRACE_ID = bytes(16)
 _NO_SPAN_ID = bytes(8)
-_SERVER_SPAN_MASK = 0x5350_414E_5352_5652
+_SERVER_SPAN_MASK = 0x5350_414E_5352_5600
+MAX_DERIVED_SPAN_IDS = 0xFF
 
 
 class TraceFlags(IntFlag):
@@ -39,6 +49,10 @@ class SpanContext(msgspec.Struct, frozen=True, gc=False):
     span_id: SpanId
     flags: int
     tracestate: str = ""
+    debug: bool = False
+    """B3's and Jaeger's debug flag: sampled, and to be passed on as such."""
+    deferred: bool = False
+    """The caller left the sampling decision to us (B3 without a sampling state, X-Ray's ``Sampled=?``)."""
 
     @property
     def sampled(self) -> bool:
@@ -66,15 +80,20 @@ class IdGenerator:
 
     def span_id(self) -> SpanId:
         """A new span id whose derived ids are valid as well."""
-        while (number := self._random_bits(64)) in (0, _SERVER_SPAN_MASK):
+        while (number := self._random_bits(64)) == 0 or number ^ _SERVER_SPAN_MASK <= MAX_DERIVED_SPAN_IDS:
             pass
         return SpanId(number.to_bytes(8, "big"))
 
 
 def server_span_id(client_span_id: SpanId) -> SpanId:
-    """The SERVER span's id of the exchange whose CLIENT span is ``client_span_id``.
+    """The SERVER span's id of the exchange whose CLIENT span is ``client_span_id``: ``derived_span_id(client_span_id, 0)``."""
+    return derived_span_id(client_span_id, 0)
 
-    The two ids of an exchange are one random number: the CLIENT id goes to the server in ``traceparent`` and comes back in the
-    record, so the SERVER id need not be stored or sent anywhere, and a record that is delivered twice makes the same spans twice.
+
+def derived_span_id(client_span_id: SpanId, number: int) -> SpanId:
+    """The id of a further span of the exchange whose CLIENT span is ``client_span_id``; 0 <= number <= MAX_DERIVED_SPAN_IDS.
+
+    All ids of an exchange are one random number: the CLIENT id goes to the server in ``traceparent`` and comes back in the
+    record, so the others need not be stored or sent anywhere, and a record that is delivered twice makes the same spans twice.
     """
-    return SpanId((int.from_bytes(client_span_id, "big") ^ _SERVER_SPAN_MASK).to_bytes(8, "big"))
+    return SpanId((int.from_bytes(client_span_id, "big") ^ _SERVER_SPAN_MASK ^ number).to_bytes(8, "big"))

@@ -16,6 +16,7 @@ from .context import IdGenerator, SpanContext, server_span_id
 from .ending import BAD_REQUEST, Ending, read_ending
 from .outcome import client_outcome, server_outcome
 from .redaction import redact_query
+from .request import NO_REQUEST
 from .sampling import Sampler, child_context
 from .span import Attributes, Span, SpanKind
 from .tracecontext import parse_traceparent
@@ -86,7 +87,7 @@ class ExchangeTracer:
 
     def _new_context(self) -> SpanContext:
         trace_id = self._ids.trace_id()
-        flags, tracestate = child_context(None, self._sampler.decide(trace_id, None))
+        flags, tracestate = child_context(None, self._sampler.decide(trace_id, None, NO_REQUEST))
         return SpanContext(trace_id, self._ids.span_id(), flags, tracestate)
 
     def _spans(self, ending: Ending, context: SpanContext, tracestate: str) -> list[Span]:

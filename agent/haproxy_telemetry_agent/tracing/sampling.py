@@ -14,6 +14,7 @@ from typing import Protocol
 import msgspec
 
 from .context import SpanContext, TraceFlags, TraceId
+from .request import Request
 from .tracecontext import set_member
 
 __all__ = [
@@ -44,13 +45,15 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     sampled: bool
     threshold: int | None
     """0 <= threshold < 2**56 if the decision has a known probability; None erases an inbound ``th``."""
+    reason: str = ""
+    """Why, where it was not the ordinary sampler: the span says it (``haproxy.sampling.reason``)."""
 
 
 class Sampler(Protocol):
     """Decides for one trace; pure, so that the same trace gets the same answer at every hop."""
 
-    def decide(self, trace_id: TraceId, parent: SpanContext | None) -> Decision:
-        """``parent`` is the caller's valid context, if there was one."""
+    def decide(self, trace_id: TraceId, parent: SpanContext | None, request: Request) -> Decision:
+        """``parent`` is the caller's valid context, if there was one; ``request`` is what is known of the exchange."""
         ...
 
 
@@ -66,7 +69,7 @@ class AlwaysOn:
 
     __slots__ = ()
 
-    def decide(self, trace_id: TraceId, parent: SpanContext | None) -> Decision:  # noqa: ARG002
+    def decide(self, trace_id: TraceId, parent: SpanContext | None, request: Request) -> Decision:  # noqa: ARG002
         """See ``Sampler``."""
         return Decision(sampled=True, threshold=0)
 
@@ -76,7 +79,7 @@ class AlwaysOff:
 
     __slots__ = ()
 
-    def decide(self, trace_id: TraceId, parent: SpanContext | None) -> Decision:  # noqa: ARG002
+    def decide(self, trace_id: TraceId, parent: SpanContext | None, request: Request) -> Decision:  # noqa: ARG002
         """See ``Sampler``."""
         return Decision(sampled=False, threshold=None)
 
@@ -91,7 +94,7 @@ class Ratio:
             raise ValueError(f"ratio {ratio} is not between 0 and 1")
         self._threshold = threshold_of_ratio(ratio)
 
-    def decide(self, trace_id: TraceId, parent: SpanContext | None) -> Decision:
+    def decide(self, trace_id: TraceId, parent: SpanContext | None, request: Request) -> Decision:  # noqa: ARG002
         """See ``Sampler``."""
         if self._threshold is None or randomness(trace_id, parent) < self._threshold:
             return Decision(sampled=False, threshold=None)
@@ -109,10 +112,10 @@ class ParentBased:
     def __init__(self, root: Sampler) -> None:
         self._root = root
 
-    def decide(self, trace_id: TraceId, parent: SpanContext | None) -> Decision:
+    def decide(self, trace_id: TraceId, parent: SpanContext | None, request: Request) -> Decision:
         """See ``Sampler``."""
         if parent is None:
-            return self._root.decide(trace_id, None)
+            return self._root.decide(trace_id, None, request)
         if not parent.sampled:
             return Decision(sampled=False, threshold=None)
         threshold = inbound_threshold(parent)

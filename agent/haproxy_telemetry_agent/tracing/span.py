@@ -9,7 +9,7 @@ import msgspec
 
 from .context import SpanId, TraceId
 
-__all__ = ["Attribute", "Attributes", "Span", "SpanKind", "SpanStatus"]
+__all__ = ["Attribute", "Attributes", "Event", "Link", "Span", "SpanKind", "SpanStatus"]
 
 Attribute = str | bool | int | float | list[str]
 Attributes = list[tuple[str, Attribute]]
@@ -31,6 +31,26 @@ class SpanStatus(IntEnum):
     ERROR = 2
 
 
+class Link(msgspec.Struct, frozen=True, gc=False):
+    """Another span that this one has to do with, though it is not its parent."""
+
+    trace_id: TraceId
+    span_id: SpanId
+    flags: int = 0
+    tracestate: str = ""
+    is_remote: bool = False
+    """Whether it belongs to another process."""
+    attributes: Attributes = msgspec.field(default_factory=list)
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """Something that happened at a moment of the span."""
+
+    time_unix_nano: int
+    name: str
+    attributes: Attributes = msgspec.field(default_factory=list)
+
+
 class Span(msgspec.Struct, gc=False):
     """One span, ended."""
 
@@ -49,3 +69,7 @@ class Span(msgspec.Struct, gc=False):
     attributes: Attributes = msgspec.field(default_factory=list)
     status: SpanStatus = SpanStatus.UNSET
     status_message: str = ""
+    links: list[Link] = msgspec.field(default_factory=list)
+    events: list[Event] = msgspec.field(default_factory=list)
+    dropped_attributes_count: int = 0
+    """Attributes that a limit took away."""

@@ -12,8 +12,10 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationSc
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 from opentelemetry.sdk.resources import Resource as SdkResource
+from opentelemetry.sdk.trace import Event as SdkEvent
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope as SdkScope
+from opentelemetry.trace import Link as SdkLink
 from opentelemetry.trace import SpanContext as SdkSpanContext
 from opentelemetry.trace import SpanKind as SdkSpanKind
 from opentelemetry.trace import Status, StatusCode, TraceFlags, TraceState
@@ -21,7 +23,7 @@ from opentelemetry.trace import Status, StatusCode, TraceFlags, TraceState
 from haproxy_telemetry_agent.export import encoder as encoder_module
 from haproxy_telemetry_agent.export.encoder import encode_request, encode_resource, encode_scope, encode_span
 from haproxy_telemetry_agent.tracing.context import SpanId, TraceId
-from haproxy_telemetry_agent.tracing.span import Attribute, Attributes, Span, SpanKind, SpanStatus
+from haproxy_telemetry_agent.tracing.span import Attribute, Attributes, Event, Link, Span, SpanKind, SpanStatus
 
 UINT64 = st.integers(0, 2**64 - 1)
 # Lengths around the limits of one byte, and of two.
@@ -49,6 +51,20 @@ SPANS = st.builds(
     attributes=ATTRIBUTES,
     status=st.sampled_from(SpanStatus),
     status_message=TEXT,
+    links=st.lists(
+        st.builds(
+            Link,
+            trace_id=st.binary(min_size=16, max_size=16).filter(any).map(TraceId),
+            span_id=SPAN_IDS,
+            flags=st.integers(0, 3),
+            tracestate=TRACESTATES,
+            is_remote=st.booleans(),
+            attributes=ATTRIBUTES,
+        ),
+        max_size=2,
+    ),
+    events=st.lists(st.builds(Event, time_unix_nano=UINT64, name=TEXT, attributes=ATTRIBUTES), max_size=2),
+    dropped_attributes_count=st.integers(0, 2**32 - 1),
 )
 
 HAS_IS_REMOTE, IS_REMOTE = 0x100, 0x200
@@ -91,6 +107,20 @@ class TestSpan:
         assert decoded.status.code == span.status
         assert decoded.status.message == ("" if span.status is SpanStatus.UNSET else span.status_message)
         assert decoded.flags == span.flags | HAS_IS_REMOTE | (IS_REMOTE if span.parent_is_remote else 0)
+        assert decoded.dropped_attributes_count == span.dropped_attributes_count
+        assert [(event.time_unix_nano, event.name, [*event.attributes]) for event in decoded.events] == [
+            (event.time_unix_nano, event.name, key_values(event.attributes)) for event in span.events
+        ]
+        assert [(link.trace_id, link.span_id, link.flags, link.trace_state, [*link.attributes]) for link in decoded.links] == [
+            (
+                link.trace_id,
+                link.span_id,
+                link.flags | HAS_IS_REMOTE | (IS_REMOTE if link.is_remote else 0),
+                link.tracestate,
+                key_values(link.attributes),
+            )
+            for link in span.links
+        ]
 
     @given(span=SPANS)
     def test_nothing_else_and_in_the_canonical_order(self, span: Span) -> None:
@@ -144,8 +174,9 @@ class TestSpan:
 
 
 class TestAgainstTheSdk:
-    """The request is the one that the SDK's encoder makes of the same spans, but for two things.
+    """The request is the one that the SDK's encoder makes of the same spans, but for three things.
 
+    * Links: the SDK writes no tracestate of theirs, and only the two bits about remoteness into their flags.
     * Flags: the SDK writes only the two bits about the parent; ours has the trace flags in the low byte as well, where
       ``trace.proto`` has their place.
     * Status: the SDK writes an empty Status for UNSET, ours none; both mean the same to whoever reads them.
@@ -185,6 +216,19 @@ class TestAgainstTheSdk:
                 SpanKind.CLIENT: SdkSpanKind.CLIENT,
             }[span.kind],
             status=Status(StatusCode(span.status.value), span.status_message if span.status is SpanStatus.ERROR else None),
+            links=[
+                SdkLink(
+                    SdkSpanContext(
+                        int.from_bytes(link.trace_id, "big"),
+                        int.from_bytes(link.span_id, "big"),
+                        is_remote=link.is_remote,
+                        trace_state=TraceState.from_header([link.tracestate]),
+                    ),
+                    dict(link.attributes),
+                )
+                for link in span.links
+            ],
+            events=[SdkEvent(event.name, dict(event.attributes), event.time_unix_nano) for event in span.events],
             start_time=span.start_unix_nano,
             end_time=span.end_unix_nano,
             instrumentation_scope=SdkScope(*self.SCOPE, self.SCHEMA_URL),
@@ -197,9 +241,13 @@ class TestAgainstTheSdk:
             # Only an error has a message, and only a parent can be remote: the SDK drops what else is said.
             span.status_message = span.status_message if span.status is SpanStatus.ERROR else ""
             span.parent_is_remote = span.parent_is_remote and span.parent_span_id is not None
+            span.dropped_attributes_count = 0  # the SDK counts what it drops itself
         expected = encode_spans([self.sdk_span(span) for span in spans])
         for ours, theirs in zip(spans, expected.resource_spans[0].scope_spans[0].spans, strict=True):
             theirs.flags |= ours.flags
+            for our_link, their_link in zip(ours.links, theirs.links, strict=True):
+                their_link.flags |= our_link.flags
+                their_link.trace_state = our_link.tracestate
             if ours.status is SpanStatus.UNSET:
                 theirs.ClearField("status")
 

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haproxy_telemetry_agent.tracing.context import IdGenerator, SpanContext, SpanId, TraceId, server_span_id
+from haproxy_telemetry_agent.tracing.context import (
+    MAX_DERIVED_SPAN_IDS,
+    IdGenerator,
+    SpanContext,
+    SpanId,
+    TraceId,
+    derived_span_id,
+    server_span_id,
+)
 
 SPAN_IDS = st.binary(min_size=8, max_size=8).map(SpanId)
 
@@ -34,7 +42,7 @@ def test_an_id_is_never_zero() -> None:
 
 def test_nor_is_the_id_made_of_it() -> None:
     mask = int.from_bytes(server_span_id(SpanId(bytes(8))), "big")
-    assert IdGenerator(scripted(mask, 7)).span_id() == (7).to_bytes(8, "big")
+    assert IdGenerator(scripted(mask, mask | 0xFF, 7)).span_id() == (7).to_bytes(8, "big")
 
 
 @given(client=SPAN_IDS)
@@ -43,6 +51,11 @@ def test_the_two_ids_of_an_exchange_differ_and_tell_of_each_other(client: SpanId
     assert len(server) == 8
     assert server != client
     assert server_span_id(server) == client
+
+
+@given(client=SPAN_IDS)
+def test_all_ids_of_an_exchange_differ(client: SpanId) -> None:
+    assert len({client, *(derived_span_id(client, number) for number in range(MAX_DERIVED_SPAN_IDS + 1))}) == 257
 
 
 @pytest.mark.parametrize(("flags", "sampled"), [(0, False), (1, True), (2, False), (3, True)])

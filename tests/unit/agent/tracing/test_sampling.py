@@ -18,6 +18,7 @@ from opentelemetry.trace import NonRecordingSpan, TraceFlags, TraceState, set_sp
 from opentelemetry.trace import SpanContext as SdkSpanContext
 
 from haproxy_telemetry_agent.tracing.context import SpanContext, SpanId, TraceId
+from haproxy_telemetry_agent.tracing.request import NO_REQUEST
 from haproxy_telemetry_agent.tracing.sampling import (
     AlwaysOff,
     AlwaysOn,
@@ -107,7 +108,7 @@ class TestAgainstTheSdk:
 
     @staticmethod
     def our_decision(sampler: Sampler, trace_id: TraceId, parent: SpanContext | None) -> tuple[bool, str]:
-        decision = sampler.decide(trace_id, parent)
+        decision = sampler.decide(trace_id, parent, NO_REQUEST)
         _flags, tracestate = child_context(parent, decision)
         return decision.sampled, tracestate
 
@@ -161,7 +162,7 @@ class TestRatio:
         [(1, "0"), (0.5, "8"), (0.25, "c"), (0.75, "4"), (2**-8, "ff"), (2**-56, "f" * 14)],
     )
     def test_threshold_as_it_is_written(self, ratio: float, written: str) -> None:
-        decision = Ratio(ratio).decide(trace_id_with(TWO_56 - 1), None)
+        decision = Ratio(ratio).decide(trace_id_with(TWO_56 - 1), None, NO_REQUEST)
         assert decision.sampled
         assert child_context(None, decision) == (SAMPLED | RANDOM, f"ot=th:{written}")
 
@@ -169,7 +170,7 @@ class TestRatio:
         ("randomness_of_it", "sampled"), [(0, False), (TWO_56 // 4 * 3 - 1, False), (TWO_56 // 4 * 3, True), (TWO_56 - 1, True)]
     )
     def test_the_threshold_itself_is_kept(self, randomness_of_it: int, sampled: bool) -> None:
-        assert Ratio(0.25).decide(trace_id_with(randomness_of_it), None).sampled is sampled
+        assert Ratio(0.25).decide(trace_id_with(randomness_of_it), None, NO_REQUEST).sampled is sampled
 
     def test_only_the_last_56_bits_count(self) -> None:
         assert randomness(TraceId(b"\xff" * 9 + bytes(7)), None) == 0
@@ -177,14 +178,14 @@ class TestRatio:
     @given(trace_id=TRACE_IDS, low=RATIOS, high=RATIOS)
     def test_what_a_lower_ratio_keeps_a_higher_one_keeps_too(self, trace_id: TraceId, low: float, high: float) -> None:
         low, high = sorted((low, high))
-        if Ratio(low).decide(trace_id, None).sampled:
-            assert Ratio(high).decide(trace_id, None).sampled
+        if Ratio(low).decide(trace_id, None, NO_REQUEST).sampled:
+            assert Ratio(high).decide(trace_id, None, NO_REQUEST).sampled
 
     @pytest.mark.parametrize("ratio", [0.001, 0.1, 0.5, 0.9])
     def test_the_share_of_random_traces_is_the_ratio(self, ratio: float) -> None:
         count, bits = 20_000, random.Random(20_261_122).getrandbits
         sampler = Ratio(ratio)
-        kept = sum(sampler.decide(TraceId(bits(128).to_bytes(16, "big")), None).sampled for _ in range(count))
+        kept = sum(sampler.decide(TraceId(bits(128).to_bytes(16, "big")), None, NO_REQUEST).sampled for _ in range(count))
         four_deviations = 4 * (count * ratio * (1 - ratio)) ** 0.5
         assert abs(kept - count * ratio) < four_deviations
 
@@ -194,17 +195,17 @@ class TestRatio:
             Ratio(ratio)
 
     def test_none_is_none(self) -> None:
-        assert not Ratio(0).decide(trace_id_with(TWO_56 - 1), None).sampled
+        assert not Ratio(0).decide(trace_id_with(TWO_56 - 1), None, NO_REQUEST).sampled
 
     def test_the_smallest_ratio_still_keeps_something(self) -> None:
-        assert Ratio(1e-300).decide(trace_id_with(TWO_56 - 1), None) == Decision(sampled=True, threshold=TWO_56 - 1)
+        assert Ratio(1e-300).decide(trace_id_with(TWO_56 - 1), None, NO_REQUEST) == Decision(sampled=True, threshold=TWO_56 - 1)
 
 
 class TestParent:
     @pytest.mark.parametrize("root", [AlwaysOn(), AlwaysOff(), Ratio(0.5)])
     @pytest.mark.parametrize("flags", [0, SAMPLED, RANDOM, SAMPLED | RANDOM])
     def test_is_followed_whatever_the_root_sampler_says(self, root: Sampler, flags: int) -> None:
-        assert ParentBased(root).decide(trace_id_with(0), parent_with(flags=flags)).sampled is bool(flags & SAMPLED)
+        assert ParentBased(root).decide(trace_id_with(0), parent_with(flags=flags), NO_REQUEST).sampled is bool(flags & SAMPLED)
 
     @pytest.mark.parametrize(
         ("tracestate", "expected"),
@@ -226,8 +227,8 @@ class TestParent:
 
     def test_explicit_randomness_decides(self) -> None:
         sampler = Ratio(0.5)
-        assert not sampler.decide(trace_id_with(TWO_56 - 1), parent_with("ot=rv:00000000000000")).sampled
-        assert sampler.decide(trace_id_with(0), parent_with("ot=rv:ffffffffffffff")).sampled
+        assert not sampler.decide(trace_id_with(TWO_56 - 1), parent_with("ot=rv:00000000000000"), NO_REQUEST).sampled
+        assert sampler.decide(trace_id_with(0), parent_with("ot=rv:ffffffffffffff"), NO_REQUEST).sampled
 
     @pytest.mark.parametrize(
         ("tracestate", "expected"),
@@ -264,7 +265,7 @@ class TestParent:
     )
     def test_what_becomes_of_its_threshold(self, why: str, flags: int, before: str, after: str) -> None:
         parent = parent_with(before, flags=flags)
-        decision = ParentBased(AlwaysOn()).decide(parent.trace_id, parent)
+        decision = ParentBased(AlwaysOn()).decide(parent.trace_id, parent, NO_REQUEST)
         assert child_context(parent, decision) == (flags, after)
 
     @pytest.mark.parametrize("sampled", [True, False])
@@ -287,7 +288,7 @@ def test_a_root_is_random() -> None:
 )
 def test_what_is_said_of_the_probability_is_true(parent: SpanContext, sampler: Sampler) -> None:
     """``th`` goes out with sampled traces only, and only if they would have been kept at it; foreign members never change."""
-    decision = sampler.decide(parent.trace_id, parent)
+    decision = sampler.decide(parent.trace_id, parent, NO_REQUEST)
     flags, tracestate = child_context(parent, decision)
     child = SpanContext(parent.trace_id, SPAN_ID, flags, tracestate)
     threshold = inbound_threshold(child)
