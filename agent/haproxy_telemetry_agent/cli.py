@@ -12,14 +12,16 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 from .guide import render_guide
 from .listener import ListenError
 from .logs import configure_logging
 from .settings import Loaded, Settings, SettingsError, load_settings, schema
 from .version import VERSION
-from .wiring import Plan, haproxy_address, render_frontend, render_sections, render_spoe
+from .wiring import Plan, Profile, haproxy_address, render_frontend, render_sections, render_spoe
 
 __all__ = ["main"]
 
@@ -57,6 +59,9 @@ def _parser() -> argparse.ArgumentParser:
 
     command("run", _run, "Run the agent until SIGTERM or SIGINT.")
     config = command("config", _config, "Print what goes into HAProxy's configuration, and where.")
+    config.add_argument(
+        "--profile", choices=get_args(Profile), help="as `profile` in the settings, which must say the same to `run`"
+    )
     config.add_argument("--section", choices=("spoe", "sections", "frontend"), help="print only this part, ready for a file")
     config.add_argument(
         "--spoe-path", default=Plan().spoe_path, metavar="PATH", help="where HAProxy finds the SPOE file (%(default)s)"
@@ -101,6 +106,10 @@ async def _serve(loaded: Loaded) -> int:
 
 def _config(options: argparse.Namespace) -> int:
     plan = make_plan(load_settings(options.config, os.environ).settings, spoe_path=options.spoe_path)
+    if options.profile is not None:
+        plan = replace(plan, profile=options.profile)
+    if options.section == "spoe" and plan.profile == "Stream":
+        raise SettingsError("profile: 'Stream': has no SPOE file, HAProxy never asks: leave `--section spoe` and the file out")
     render = {"spoe": render_spoe, "sections": render_sections, "frontend": render_frontend}
     print(render[options.section](plan) if options.section else render_guide(plan), end="")  # noqa: T201
     return _OK
@@ -111,6 +120,7 @@ def make_plan(settings: Settings, *, spoe_path: str) -> Plan:
     root = settings.sampling.type.removeprefix("ParentBased")
     ratio = {"AlwaysOn": 1.0, "AlwaysOff": 0.0}.get(root, settings.sampling.ratio)
     return Plan(
+        profile=settings.profile,
         spop_address=haproxy_address(settings.listen.spop),
         records_address=haproxy_address(settings.listen.records),
         spoe_path=spoe_path,

@@ -56,11 +56,13 @@ class Service:
             tracer=ExchangeTracer(
                 sampler=sampler,
                 ids=ids,
+                profile=settings.profile,
                 known_methods=frozenset(spans.known_methods),
                 sensitive_query_parameters=frozenset(spans.sensitive_query_parameters) if spans.redact_query else frozenset(),
             ),
             telemetry=self.telemetry,
             offer=self._exporter.offer,
+            asks=settings.profile != "Stream",
         )
         limits = settings.limits
         self._spop_server = SpopServer(

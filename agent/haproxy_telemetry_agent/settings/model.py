@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from ..wiring import Profile
 from .explanation import SettingsError, explain
 from .exporter import Exporter
 from .propagation import Propagation
@@ -54,7 +55,8 @@ class Limits(Struct, frozen=True):
 class Settings(Struct, frozen=True):
     """The settings file of haproxy-telemetry-agent."""
 
-    profile: Literal["Standard"] = "Standard"
+    profile: Profile = "Standard"
+    """How often HAProxy waits for the agent: Standard once, Full at every safe event (nine spans), Stream never."""
     processing_timeout: ProcessingTimeout = "20ms"
     """The longest time HAProxy waits for the agent; only `config` uses it."""
     listen: Listen = msgspec.field(default_factory=Listen)

@@ -10,15 +10,18 @@ from collections.abc import Set as AbstractSet
 
 import msgspec
 
+from ..wiring import Profile
 from . import semconv
 from .authority import split_authority
 from .context import IdGenerator, SpanContext, server_span_id
 from .ending import BAD_REQUEST, Ending, read_ending
 from .outcome import client_outcome, server_outcome
+from .phases import phase_spans
 from .redaction import redact_query
 from .request import NO_REQUEST
 from .sampling import Sampler, child_context
 from .span import Attributes, Span, SpanKind
+from .timeline import timeline
 from .tracecontext import parse_traceparent
 
 __all__ = ["Exchange", "ExchangeTracer"]
@@ -26,8 +29,6 @@ __all__ = ["Exchange", "ExchangeTracer"]
 _PROTOCOL_VERSIONS = {"HTTP/1.0": "1.0", "HTTP/1.1": "1.1", "HTTP/2.0": "2", "HTTP/2": "2", "HTTP/3.0": "3", "HTTP/3": "3"}
 """``%HV`` of a request line longer than ``tune.http.logurilen`` says HTTP/0.9: then the version is not known."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_NANOSECONDS_PER_MICROSECOND = 1_000
-_NANOSECONDS_PER_MILLISECOND = 1_000_000
 
 
 class Exchange(msgspec.Struct, frozen=True, gc=False):
@@ -47,22 +48,25 @@ class ExchangeTracer:
         sampler: decides for exchanges that have no trace context at all (unparsable requests, requests answered by a rule that
             stands in front of ours while the agent was away).
         ids: makes their ids.
+        profile: which spans an exchange has: two, or nine (``phases``).
         known_methods: methods that may stand in span names; all others are ``_OTHER``.
         sensitive_query_parameters: whose values are redacted.
     """
 
-    __slots__ = ("_ids", "_known_methods", "_sampler", "_sensitive")
+    __slots__ = ("_ids", "_known_methods", "_profile", "_sampler", "_sensitive")
 
     def __init__(
         self,
         *,
         sampler: Sampler,
         ids: IdGenerator,
+        profile: Profile = "Standard",
         known_methods: AbstractSet[str] = semconv.KNOWN_METHODS,
         sensitive_query_parameters: AbstractSet[str] = semconv.SENSITIVE_QUERY_PARAMETERS,
     ) -> None:
         self._sampler = sampler
         self._ids = ids
+        self._profile = profile
         self._known_methods = known_methods
         self._sensitive = sensitive_query_parameters
 
@@ -91,7 +95,7 @@ class ExchangeTracer:
         return SpanContext(trace_id, self._ids.span_id(), flags, tracestate)
 
     def _spans(self, ending: Ending, context: SpanContext, tracestate: str) -> list[Span]:
-        start_unix_nano = _start_unix_nano(ending)
+        times = timeline(ending)
         known = ending.method in self._known_methods
         method = ending.method if known else "_OTHER"
         name = method if known else "HTTP"
@@ -107,21 +111,24 @@ class ExchangeTracer:
             tracestate,
             name,
             SpanKind.SERVER,
-            start_unix_nano,
-            ending.end_unix_nano,
+            times.start,
+            times.end,
             _server_attributes(ending, method, scheme, query),
         )
         server.status, error_type = server_outcome(ending.status_code, ending.termination_state)
         if error_type is not None:
             server.attributes.append((semconv.ERROR_TYPE, error_type))
-        if ending.server is None:
-            return [server]
-        return [server, self._client_span(ending, context, server, method, query)]
+        client = (
+            None if ending.server is None else self._client_span(ending, context, server, times.turn, method=method, query=query)
+        )
+        if self._profile == "Full":
+            return phase_spans(ending, times, server, client)
+        return [server] if client is None else [server, client]
 
-    def _client_span(self, ending: Ending, context: SpanContext, server: Span, method: str, query: str) -> Span:
-        # HAProxy's 502 for an answer it refused (PH) is not what the server said.
-        answered = ending.response_milliseconds >= 0 and not ending.termination_state.startswith("PH")
-        status_code = ending.status_code if answered else None
+    def _client_span(
+        self, ending: Ending, context: SpanContext, server: Span, start_unix_nano: int, *, method: str, query: str
+    ) -> Span:
+        status_code = ending.status_code if ending.server_answered else None
         client = Span(
             context.trace_id,
             context.span_id,
@@ -131,7 +138,7 @@ class ExchangeTracer:
             server.tracestate,
             server.name,
             SpanKind.CLIENT,
-            _turn_unix_nano(ending, server.start_unix_nano),
+            start_unix_nano,
             server.end_unix_nano,
             _client_attributes(ending, method, query, status_code),
         )
@@ -139,38 +146,6 @@ class ExchangeTracer:
         if error_type is not None:
             client.attributes.append((semconv.ERROR_TYPE, error_type))
         return client
-
-
-def _start_unix_nano(ending: Ending) -> int:
-    """The first byte of the request, as exactly as HAProxy told it; never after the end.
-
-    Before 3.0 only the end of the headers is known to the microsecond. They mostly come in one segment, then that is the start as
-    well; if it took them longer, HAProxy's total time tells the start to the millisecond. (``TR`` would not do: it goes on while
-    the agent is asked.)
-    """
-    if ending.start_unix_micro is not None:
-        start = ending.start_unix_micro * _NANOSECONDS_PER_MICROSECOND
-    else:
-        start = ending.end_unix_nano - max(ending.total_milliseconds, 0) * _NANOSECONDS_PER_MILLISECOND
-        if ending.seen_unix_micro is not None:
-            seen = ending.seen_unix_micro * _NANOSECONDS_PER_MICROSECOND
-            if seen - start < _NANOSECONDS_PER_MILLISECOND:
-                start = seen
-    return max(0, min(start, ending.end_unix_nano))
-
-
-def _turn_unix_nano(ending: Ending, start_unix_nano: int) -> int:
-    """When HAProxy turned to the server: its rules through, its queues left. Never later than it was.
-
-    A parent that starts after its child looks broken, so every part is a lower bound: our last rule's clock (rules behind it may
-    take longer, which only ``TR`` knows), and timers that HAProxy has cut to whole milliseconds.
-    """
-    request_milliseconds = max(ending.request_milliseconds - 1, 0)
-    turn = start_unix_nano + request_milliseconds * _NANOSECONDS_PER_MILLISECOND
-    if ending.routed_unix_micro is not None:
-        turn = max(turn, ending.routed_unix_micro * _NANOSECONDS_PER_MICROSECOND)
-    turn += max(ending.queue_milliseconds, 0) * _NANOSECONDS_PER_MILLISECOND
-    return min(turn, ending.end_unix_nano)
 
 
 def _server_attributes(ending: Ending, method: str, scheme: str, query: str) -> Attributes:

@@ -30,6 +30,8 @@ USER_AGENT_ORIGINAL = "user_agent.original"
 HTTP_REQUEST_SIZE = "http.request.size"
 HTTP_RESPONSE_SIZE = "http.response.size"
 
+OPENTRACING_REF_TYPE = "opentracing.ref_type"
+
 # HAProxy's own
 HAPROXY_BACKEND_NAME = "haproxy.backend.name"
 HAPROXY_FRONTEND_NAME = "haproxy.frontend.name"
@@ -37,6 +39,7 @@ HAPROXY_QUEUE_BACKEND = "haproxy.queue.backend"
 HAPROXY_QUEUE_SERVER = "haproxy.queue.server"
 HAPROXY_REDISPATCHED = "haproxy.redispatched"
 HAPROXY_RETRIES = "haproxy.retries"
+HAPROXY_SAMPLING_REASON = "haproxy.sampling.reason"
 HAPROXY_SERVER_NAME = "haproxy.server.name"
 HAPROXY_TERMINATION_STATE = "haproxy.termination_state"
 HAPROXY_TIME_CONNECT = "haproxy.time.connect"

@@ -5,8 +5,8 @@ The operator may import this package, and nothing else of the agent.
 
 from .fields import FIELDS, Field, record_fields, variable_name
 from .frontend import render_frontend
-from .names import REQUEST_MESSAGE, SD_ID
-from .plan import Plan, haproxy_address
+from .names import REQUEST_MESSAGE, SD_ID, SPOE_EVENTS
+from .plan import Capture, Plan, Profile, haproxy_address
 from .sections import render_sections
 from .spoe import render_spoe
 
@@ -14,8 +14,11 @@ __all__ = [
     "FIELDS",
     "REQUEST_MESSAGE",
     "SD_ID",
+    "SPOE_EVENTS",
+    "Capture",
     "Field",
     "Plan",
+    "Profile",
     "haproxy_address",
     "record_fields",
     "render_frontend",

@@ -4,6 +4,7 @@ A row is a fact about an exchange. It can reach the agent in two ways, and its `
 
 * as an **argument** of the SPOE message, at the start, while the request waits. What only the start can tell comes back in the
   state token (``txn.otel.state``), which the record carries;
+  Some say nothing that outlives the answer (the method, the path): sampling looks at them;
 * as a **parameter of the record**, at the end: a log-format expression of HAProxy's own, or a variable. Rows with a ``fallback``
   have a variable that HAProxy sets itself when the agent gave no answer, so that the record alone makes the spans.
 
@@ -13,9 +14,20 @@ The order is the order in the record: what is needed most comes first, text chos
 Which fetch works where, and since which version: measured on 2.6 to 3.4.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-__all__ = ["FIELDS", "Field", "arguments", "fallbacks", "record_fields", "variable_name"]
+from .plan import Capture, Plan
+
+__all__ = [
+    "FIELDS",
+    "Field",
+    "arguments",
+    "captured_at_request",
+    "captured_at_response",
+    "fallbacks",
+    "record_fields",
+    "variable_name",
+]
 
 Version = tuple[int, int]
 
@@ -36,6 +48,13 @@ class Field:
     """The first HAProxy version whose ``argument`` and ``fallback`` exist."""
     before: Version | None = None
     """The first version that does not need this row any more."""
+    variable: str | None = None
+    """The variable of the row, if it is not ``variable_name(name)``."""
+
+    @property
+    def variable_name(self) -> str:
+        """The HAProxy variable that the row has where it has one."""
+        return self.variable or variable_name(self.name)
 
 
 def variable_name(name: str) -> str:
@@ -100,6 +119,11 @@ FIELDS: tuple[Field, ...] = (
     Field("tracestate_2", "second tracestate header", argument="req.fhdr(tracestate,2)"),
     Field("tracestate_3", "third tracestate header", argument="req.fhdr(tracestate,3)"),
     Field("parent", "span id of the caller, when HAProxy continued the trace itself", record=_variable("parent")),
+    # For the agent's decision only.
+    Field("method", "method, for sampling", argument="method"),
+    Field("path", "path, for sampling", argument="path"),
+    Field("frontend", "frontend, for sampling", argument="fe_name"),
+    Field("client", "client address, for sampling and trust", argument="src"),
     # Text that clients choose.
     Field("host", "Host header or :authority", argument="req.fhdr(host)", fallback="req.fhdr(host)", record=_variable("host")),
     Field(
@@ -116,16 +140,55 @@ FIELDS: tuple[Field, ...] = (
 )
 
 
-def arguments() -> list[Field]:
-    """The rows of the SPOE message, in its order."""
-    return [field for field in FIELDS if field.argument is not None]
+_FULL: tuple[Field, ...] = (
+    Field("session", "token of the events before this one", argument="var(txn.otel.session)"),
+    Field("now", "us since the epoch at the event", argument="date(0,us)"),
+)
+"""Further arguments of the request's message in profile Full."""
 
 
-def record_fields() -> list[Field]:
-    """The rows of the record, in its order."""
-    return [field for field in FIELDS if field.record is not None]
+def arguments(plan: Plan) -> list[Field]:
+    """The rows of the request's SPOE message, in its order; behind them come those of ``captured_at_request``."""
+    rows = (*FIELDS, *_FULL) if plan.profile == "Full" else FIELDS
+    return [field for field in rows if field.argument is not None]
 
 
-def fallbacks() -> list[Field]:
+def captured_at_request(plan: Plan) -> list[Field]:
+    """The rows that the user asked for while the request waits."""
+    return _captured(plan, "request")
+
+
+def record_fields(plan: Plan) -> list[Field]:
+    """The rows of the record, in its order; what the user asked for stands in front of text that clients choose."""
+    rows = [field for field in FIELDS if field.record is not None]
+    place = next(place for place, field in enumerate(rows) if field.name == "host")
+    return [*rows[:place], *(_capture(number, capture) for number, capture in enumerate(plan.captures)), *rows[place:]]
+
+
+def fallbacks(plan: Plan) -> list[Field]:
     """The rows whose variable HAProxy fills itself when the agent gave no answer."""
-    return [field for field in FIELDS if field.fallback is not None]
+    return [field for field in (*FIELDS, *_captured(plan, "request")) if field.fallback is not None]
+
+
+def captured_at_response(plan: Plan) -> list[Field]:
+    """The rows whose variable HAProxy fills when an answer leaves; ``fallback`` says how."""
+    return [replace(field, fallback=field.argument, argument=None) for field in _captured(plan, "response")]
+
+
+def _captured(plan: Plan, at: str) -> list[Field]:
+    return [_capture(number, capture) for number, capture in enumerate(plan.captures) if capture.at == at]
+
+
+def _capture(number: int, capture: Capture) -> Field:
+    # A variable's name has only letters, digits, dots and underscores, a header's name has more: the variables are numbered.
+    variable = variable_name(f"c{number}")
+    if capture.at == "end":
+        return Field(capture.key, "asked for by the user", record=f"%[{capture.fetch}]", variable=variable)
+    return Field(
+        capture.key,
+        "asked for by the user",
+        argument=capture.fetch,
+        fallback=capture.fetch,
+        record=f"%[var({variable})]",
+        variable=variable,
+    )

@@ -5,7 +5,7 @@ own. The fall-back continues a valid inbound ``traceparent`` with a span id of H
 tells the agent all it needs to make the spans later.
 """
 
-from .fields import Field, fallbacks, record_fields, variable_name
+from .fields import Field, captured_at_response, fallbacks, record_fields, variable_name
 from .names import ENGINE, RING, SD_ID
 from .plan import Plan
 
@@ -25,11 +25,11 @@ _VALID_TRACEPARENT = (
 
 def render_frontend(plan: Plan) -> str:
     """The lines for each ``mode http`` frontend, in front of its other ``http-request`` rules; valid from HAProxy 2.6 on."""
-    return "\n".join((*_record(), *_filter(plan), *_fallback(plan), *_headers())) + "\n"
+    return "\n".join((*_record(plan), *_filter(plan), *_context(plan), *_headers(), *_responses(plan))) + "\n"
 
 
-def _record() -> list[str]:
-    parameters = " ".join(f'{field.name}=\\"{field.record}\\"' for field in record_fields())
+def _record(plan: Plan) -> list[str]:
+    parameters = " ".join(f'{field.name}=\\"{field.record}\\"' for field in record_fields(plan))
     return [
         f"log ring@{RING} len 8192 format rfc5424 local0 info",
         f'log-format-sd "%{{+E}}o[{SD_ID} {parameters}]"',
@@ -37,17 +37,20 @@ def _record() -> list[str]:
 
 
 def _filter(plan: Plan) -> list[str]:
+    if plan.profile == "Stream":
+        return []
     return [f"filter spoe engine {ENGINE} config {plan.spoe_path}"]
 
 
-def _fallback(plan: Plan) -> list[str]:
-    unanswered = f"!{{ var({_STATE}) -m found }}"
+def _context(plan: Plan) -> list[str]:
+    # In profile Stream nobody is asked.
+    unanswered = "" if plan.profile == "Stream" else f"!{{ var({_STATE}) -m found }}"
     continued = f"{{ var({_PARENT}) -m found }}"
     begun = f"!{{ var({_TRACEPARENT}) -m found }}"
     # A version 4 UUID's last 16 digits are never all zero, and its last 56 bits are random: flag 02 is true.
-    lines = [f"http-request set-var-fmt({_SPAN_ID}) %[uuid(),regsub(-,,g),bytes(16,16)] if {unanswered}"]
-    lines.extend(_fallback_fields(unanswered))
-    lines.append(f"http-request set-var({_PARENT}) req.fhdr(traceparent),field(3,-) if {unanswered} {_VALID_TRACEPARENT}")
+    lines = [f"http-request set-var-fmt({_SPAN_ID}) %[uuid(),regsub(-,,g),bytes(16,16)]{_if(unanswered)}"]
+    lines.extend(_fallback_fields(plan, unanswered))
+    lines.append(f"http-request set-var({_PARENT}) req.fhdr(traceparent),field(3,-){_if(unanswered, _VALID_TRACEPARENT)}")
     lines.append(f"http-request set-var({_TRACESTATE}) req.fhdr(tracestate) if {continued}")
     lines.append(
         f"http-request set-var-fmt({_TRACEPARENT}) 00-%[req.fhdr(traceparent),field(2,-)]-%[var({_SPAN_ID})]"
@@ -66,11 +69,16 @@ def _fallback(plan: Plan) -> list[str]:
     return lines
 
 
-def _fallback_fields(condition: str) -> list[str]:
-    def line(field: Field) -> str:
-        return f"http-request set-var({variable_name(field.name)}) {field.fallback} if {condition}"
+def _if(*conditions: str) -> str:
+    wanted = " ".join(condition for condition in conditions if condition)
+    return f" if {wanted}" if wanted else ""
 
-    rows = fallbacks()
+
+def _fallback_fields(plan: Plan, condition: str) -> list[str]:
+    def line(field: Field) -> str:
+        return f"http-request set-var({field.variable_name}) {field.fallback}{_if(condition)}"
+
+    rows = fallbacks(plan)
     newer = [line(field) for field in rows if field.since is not None]
     older = [line(field) for field in rows if field.before is not None]
     always = [line(field) for field in rows if field.since is None and field.before is None]
@@ -86,3 +94,8 @@ def _headers() -> list[str]:
         f"http-request set-header tracestate %[var({_TRACESTATE})] if {ours} {{ var({_TRACESTATE}) -m found }}",
         f"http-request set-var({_ROUTED}) date(0,us)",
     ]
+
+
+def _responses(plan: Plan) -> list[str]:
+    # After all else, so that HAProxy's own answers are looked at as well.
+    return [f"http-after-response set-var({field.variable_name}) {field.fallback}" for field in captured_at_response(plan)]

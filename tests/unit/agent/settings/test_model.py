@@ -109,7 +109,7 @@ class TestErrors:
         ("path", "value", "fix"),
         [
             # Of a wrong kind.
-            ("profile", "Full", "expected one of Standard"),
+            ("profile", "Fast", "expected one of Standard, Full, Stream"),
             ("processingTimeout", "0ms", "expected 1 to 99999 with us, ms or s, such as 20ms"),
             ("processingTimeout", "1m", "expected 1 to 99999 with us, ms or s, such as 20ms"),
             ("processingTimeout", 20, "expected text, got a whole number"),

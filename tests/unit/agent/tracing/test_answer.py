@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from haproxy_telemetry_agent.tracing.answer import Answer, Answerer
-from haproxy_telemetry_agent.tracing.context import IdGenerator
-from haproxy_telemetry_agent.tracing.sampling import AlwaysOff, AlwaysOn, ParentBased, Ratio, Sampler
+from haproxy_telemetry_agent.tracing.context import IdGenerator, SpanContext, TraceId
+from haproxy_telemetry_agent.tracing.request import Request
+from haproxy_telemetry_agent.tracing.sampling import AlwaysOff, AlwaysOn, Decision, ParentBased, Ratio, Sampler
 from haproxy_telemetry_agent.tracing.state import VERSION, State, decode_state
 from haproxy_telemetry_agent.tracing.tracecontext import parse_traceparent
 from haproxy_telemetry_agent.wiring import FIELDS
@@ -180,4 +181,72 @@ def test_the_answer_reads_no_argument_that_haproxy_does_not_send(answerer: Answe
 
     arguments = Watched(traceparent_1=TRACEPARENT)
     answerer.answer(arguments)
-    assert arguments.asked == ARGUMENTS
+    assert arguments.asked == ARGUMENTS | {"now"}
+
+
+def test_what_the_sampler_may_look_at(ids: IdGenerator) -> None:
+    seen: list[Request] = []
+
+    class Watching(AlwaysOn):
+        def decide(self, trace_id: TraceId, parent: SpanContext | None, request: Request) -> Decision:
+            seen.append(request)
+            return super().decide(trace_id, parent, request)
+
+    answer = Answerer(sampler=Watching(), ids=ids).answer(
+        {
+            "method": "GET",
+            "path": "/x",
+            "host": "shop.example",
+            "frontend": "edge",
+            "client": IPv4Address("192.0.2.1"),
+            "q.x-tenant": "a",
+            "s.x-debug": "1",
+            "tls.cipher": "AES",
+        }
+    )
+    assert seen == [Request("GET", "shop.example", "/x", "edge", "192.0.2.1", {"x-tenant": "a", "x-debug": "1"})]
+    # What only sampling looks at does not travel on.
+    assert state_of(answer).extras == {"q.x-tenant": "a", "tls.cipher": "AES"}
+
+
+@pytest.mark.parametrize(("value", "text"), [(True, "1"), (False, "0"), (7, "7"), (b"\x0a\xff", "0AFF"), ("", None), (None, None)])
+def test_what_the_user_asked_for_is_text_as_in_a_record(answerer: Answerer, value: object, text: str | None) -> None:
+    assert state_of(answerer.answer({"x.key": value})).extras == (None if text is None else {"x.key": text})
+
+
+class TestStamps:
+    """Profile Full: every event's time goes into a token."""
+
+    NOW = 1_795_355_434_000_000
+
+    def test_through_all_events(self, answerer: Answerer) -> None:
+        name, session = answerer.stamp(0, {"session": None, "now": self.NOW}) or ("", "")
+        assert name == "session"
+        name, session = answerer.stamp(1, {"session": session, "now": self.NOW + 10}) or ("", "")
+        assert name == "session"
+        answer = answerer.answer({"session": session, "now": self.NOW + 30, "traceparent_1": TRACEPARENT, "host": "shop.example"})
+        token = variables(answer)["state"]
+        for event, offset in ((3, 40), (4, 50), (7, 90)):
+            name, token = answerer.stamp(event, {"state": token, "now": self.NOW + offset}) or ("", "")
+            assert name == "state"
+        state = decode_state(token)
+        assert state is not None
+        assert state.stamps == [self.NOW, 10, 30, 40, 50, None, None, 90]
+        assert (state.host, state.parent_span_id) == ("shop.example", bytes.fromhex(PARENT))
+
+    @pytest.mark.parametrize("token", [None, "", "garbage", 7])
+    def test_an_event_of_a_request_that_was_not_answered_is_nobodys(self, answerer: Answerer, token: object) -> None:
+        assert answerer.stamp(3, {"state": token, "now": self.NOW}) is None
+
+    @pytest.mark.parametrize("token", [None, "", "garbage", 7])
+    def test_the_first_events_need_no_token(self, answerer: Answerer, token: object) -> None:
+        name, session = answerer.stamp(1, {"session": token, "now": self.NOW}) or ("", "")
+        state = decode_state(session)
+        assert name == "session"
+        assert state is not None
+        assert state.stamps == [None, self.NOW, None, None, None, None, None, None]
+
+    @pytest.mark.parametrize("now", [None, "soon", True])
+    def test_without_a_time_there_is_no_stamp(self, answerer: Answerer, now: object) -> None:
+        assert answerer.stamp(0, {"now": now}) is None
+        assert state_of(answerer.answer({"now": now})).stamps is None

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from haproxy_telemetry_agent.wiring.fields import FIELDS, Field, arguments, fallbacks, record_fields, variable_name
+from haproxy_telemetry_agent.wiring.plan import Plan
 
 each_field = pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
 
@@ -39,13 +40,13 @@ def test_a_row_is_new_or_on_its_way_out_not_both(field: Field) -> None:
 
 
 def test_the_lists_are_the_rows_in_their_order() -> None:
-    assert arguments() == [field for field in FIELDS if field.argument]
-    assert record_fields() == [field for field in FIELDS if field.record]
-    assert fallbacks() == [field for field in FIELDS if field.fallback]
+    assert arguments(Plan()) == [field for field in FIELDS if field.argument]
+    assert record_fields(Plan()) == [field for field in FIELDS if field.record]
+    assert fallbacks(Plan()) == [field for field in FIELDS if field.fallback]
 
 
 def test_text_that_clients_choose_comes_last_in_the_record() -> None:
     """A record that HAProxy cuts (``len``) should have lost the path, not the trace."""
-    names = [field.name for field in record_fields()]
+    names = [field.name for field in record_fields(Plan())]
     assert names[:2] == ["traceparent", "state"]
     assert names[-2:] == ["HPO", "HQ"]

@@ -87,7 +87,7 @@ def test_haproxy_makes_a_context_only_where_the_agent_gave_none(plan: Plan) -> N
 @each_plan
 def test_the_record_has_each_parameter_once_and_in_order(plan: Plan) -> None:
     (record,) = (line for line in render_frontend(plan).splitlines() if line.startswith("log-format-sd"))
-    assert re.findall(r'(\w+)=\\"', record) == [field.name for field in record_fields()]
+    assert re.findall(r'(\w+)=\\"', record) == [field.name for field in record_fields(plan)]
 
 
 @each_plan
