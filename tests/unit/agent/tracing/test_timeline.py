@@ -1,4 +1,7 @@
-"""The timeline: in order, within the exchange, never later than it was. What start and turn are by each clock is in test_exchange."""
+"""The timeline: in order, within the exchange, never later than it was.
+
+What start and turn are by each clock is in test_exchange.
+"""
 
 from collections.abc import Callable
 
