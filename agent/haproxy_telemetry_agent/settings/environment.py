@@ -30,6 +30,8 @@ _LOG_LEVELS = {
     "error": "error",
     "fatal": "error",
 }
+_NO_PROPAGATORS = "none"
+_PROPAGATORS = ("tracecontext", "baggage", "b3", "b3multi", "jaeger", "xray", _NO_PROPAGATORS)
 
 
 class _Invalid(Exception):
@@ -60,6 +62,7 @@ def read_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[s
             sources[field] = name
             break
     _read_ratio(environ, document, sources, warnings)
+    _read_propagators(environ, document, sources, warnings)
     return document, sources, warnings
 
 
@@ -78,6 +81,24 @@ def _read_ratio(environ: Mapping[str, str], document: dict[str, Any], sources: d
         else:
             sources["sampling.ratio"] = "OTEL_TRACES_SAMPLER_ARG"
     document["sampling"]["ratio"] = ratio
+
+
+def _read_propagators(environ: Mapping[str, str], document: dict[str, Any], sources: dict[str, str], warnings: list[str]) -> None:
+    """A list, of which each name is known or ignored by itself."""
+    text = environ.get("OTEL_PROPAGATORS", "")
+    names = list(dict.fromkeys(_list(text.lower())))
+    known = [name for name in names if name in _PROPAGATORS]
+    if known != [_NO_PROPAGATORS]:
+        known = [name for name in known if name != _NO_PROPAGATORS]
+    ignored = [name for name in names if name not in known]
+    if ignored:
+        warnings.append(
+            f"OTEL_PROPAGATORS={text.strip()!r}: {', '.join(ignored)} is ignored: expected {', '.join(_PROPAGATORS)} "
+            f"({_NO_PROPAGATORS} alone)"
+        )
+    if known:
+        _set(document, "propagation.propagators", known)
+        sources["propagation.propagators"] = "OTEL_PROPAGATORS"
 
 
 def _ratio(text: str) -> float:
@@ -142,15 +163,6 @@ def _headers(value: str) -> list[dict[str, str]]:
     return headers
 
 
-def _propagators(value: str) -> list[str]:
-    names = [name.strip().lower() for name in value.split(",") if name.strip()]
-    # Baggage travels through HAProxy untouched, with or without us.
-    known = [name for name in dict.fromkeys(names) if name == "tracecontext"]
-    if not known:
-        raise _Invalid("expected a list with tracecontext")
-    return known
-
-
 def _list(value: str) -> list[str]:
     return [part for part in (part.strip() for part in value.split(",")) if part]
 
@@ -174,7 +186,6 @@ _VARIABLES: list[tuple[str, tuple[str, ...], Callable[[str], Any]]] = [
     ("exporter.batch.maxQueueSpans", ("OTEL_BSP_MAX_QUEUE_SIZE",), _number(1)),
     ("exporter.batch.maxBatchSpans", ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE",), _number(1)),
     ("sampling.type", ("OTEL_TRACES_SAMPLER",), _choice(_SAMPLERS)),
-    ("propagation.propagators", ("OTEL_PROPAGATORS",), _propagators),
     ("spans.knownMethods", ("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS",), _list),
     ("log.level", ("OTEL_LOG_LEVEL",), _choice(_LOG_LEVELS)),
 ]

@@ -12,7 +12,7 @@ import msgspec
 from ..wiring import Profile
 from .explanation import SettingsError, explain
 from .exporter import Exporter
-from .propagation import Propagation
+from .propagation import Propagation, check_propagation
 from .sampling import RATIO_SAMPLERS, Sampling
 from .spans import Spans
 from .types import Address, Duration, ProcessingTimeout, Struct
@@ -120,3 +120,4 @@ def _check(settings: Settings) -> None:
         address = getattr(addresses, name)
         if not address.startswith("unix:") and int(address.rpartition(":")[2]) > 65_535:
             raise SettingsError(f"listen.{name}: {address!r}: a port is at most 65535")
+    check_propagation(settings.propagation)
