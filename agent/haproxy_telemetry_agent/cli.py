@@ -21,7 +21,7 @@ from .listener import ListenError
 from .logs import configure_logging
 from .settings import Loaded, Settings, SettingsError, load_settings, schema
 from .version import VERSION
-from .wiring import Plan, Profile, haproxy_address, render_frontend, render_sections, render_spoe
+from .wiring import Plan, Profile, Sampling, haproxy_address, render_frontend, render_sections, render_spoe
 
 __all__ = ["main"]
 
@@ -125,7 +125,7 @@ def make_plan(settings: Settings, *, spoe_path: str) -> Plan:
         records_address=haproxy_address(settings.listen.records),
         spoe_path=spoe_path,
         processing_timeout=settings.processing_timeout,
-        fallback_ratio=1.0 if ratio is None else ratio,
+        sampling=Sampling(ratio=1.0 if ratio is None else ratio),
     )
 
 

@@ -13,7 +13,7 @@ from ..wiring import Profile
 from .explanation import SettingsError, explain
 from .exporter import Exporter
 from .propagation import Propagation, check_propagation
-from .sampling import RATIO_SAMPLERS, Sampling
+from .sampling import Sampling, check_sampling
 from .spans import Spans
 from .types import Address, Duration, ProcessingTimeout, Struct
 
@@ -96,12 +96,7 @@ def schema() -> dict[str, Any]:
 
 
 def _check(settings: Settings) -> None:
-    sampling = settings.sampling
-    if (sampling.ratio is not None) != (sampling.type in RATIO_SAMPLERS):
-        raise SettingsError(
-            f"sampling.ratio: {sampling.ratio} with type {sampling.type}: a ratio is required by, and only allowed with, "
-            + " and ".join(RATIO_SAMPLERS)
-        )
+    check_sampling(settings.sampling, profile=settings.profile)
     batch = settings.exporter.batch
     if batch.max_batch_spans > batch.max_queue_spans:
         raise SettingsError(

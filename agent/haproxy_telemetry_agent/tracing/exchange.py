@@ -79,6 +79,8 @@ class ExchangeTracer:
         ending = read_ending(end_unix_nano, fields)
         if ending.method == BAD_REQUEST and ending.termination_state[:1] != "P":
             return Exchange(ending, [], had_request=False)
+        if ending.excluded:
+            return Exchange(ending, [], had_request=True)
         context = None if ending.traceparent is None else parse_traceparent(ending.traceparent)
         if context is None:
             context = self._new_context()

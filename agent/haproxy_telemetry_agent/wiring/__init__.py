@@ -3,15 +3,19 @@
 The operator may import this package, and nothing else of the agent.
 """
 
-from .fields import FIELDS, Field, record_fields, variable_name
+from .field import Field
+from .fields import FIELDS, arguments, record_fields
+from .formats import FORMATS
 from .frontend import render_frontend
-from .names import REQUEST_MESSAGE, SD_ID, SPOE_EVENTS
-from .plan import Capture, Plan, Profile, haproxy_address
+from .names import REQUEST_MESSAGE, SD_ID, SPOE_EVENTS, variable_name
+from .plan import Capture, Plan, Profile, Sampling, haproxy_address
 from .sections import render_sections
 from .spoe import render_spoe
+from .thresholds import ThresholdForce, ThresholdRule
 
 __all__ = [
     "FIELDS",
+    "FORMATS",
     "REQUEST_MESSAGE",
     "SD_ID",
     "SPOE_EVENTS",
@@ -19,6 +23,10 @@ __all__ = [
     "Field",
     "Plan",
     "Profile",
+    "Sampling",
+    "ThresholdForce",
+    "ThresholdRule",
+    "arguments",
     "haproxy_address",
     "record_fields",
     "render_frontend",

@@ -14,10 +14,11 @@ hence backslashes before them for the outer one. POSIX expressions only: not eve
 Everything is valid, and does what it says, on HAProxy 2.6 and later (measured on 2.6, 2.8, 3.0 and 3.2).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from .fields import Field, variable_name
+from .field import Field
+from .names import variable_name
 
 __all__ = [
     "FORMATS",
@@ -25,9 +26,7 @@ __all__ = [
     "Format",
     "Header",
     "Reading",
-    "extracted_propagators",
     "extraction_lines",
-    "injected_propagators",
     "injection_lines",
     "propagation_arguments",
     "trusted_condition",
@@ -231,16 +230,6 @@ PROPAGATORS = tuple(row.propagator for row in FORMATS)
 _BY_PROPAGATOR = {row.propagator: row for row in FORMATS}
 
 
-def extracted_propagators(propagators: Sequence[str], mode: str) -> list[str]:
-    """Those of ``propagators`` that are read in this mode (``Propagate``, ``Extract``, ``Inject`` or ``Ignore``)."""
-    return list(propagators) if mode in ("Propagate", "Extract") else []
-
-
-def injected_propagators(propagators: Sequence[str], mode: str) -> list[str]:
-    """Those of ``propagators`` that are written in this mode."""
-    return list(propagators) if mode in ("Propagate", "Inject") else []
-
-
 def propagation_arguments(propagators: Iterable[str], *, with_baggage: bool = False) -> list[Field]:
     """The rows of the SPOE message that these propagators need.
 
@@ -256,7 +245,7 @@ def trusted_condition(networks: Sequence[str]) -> str:
 
 
 def extraction_lines(
-    propagators: Iterable[str], *, unanswered: str = "", trusted: str = "", fallback_ratio: float = 1.0
+    propagators: Iterable[str], *, unanswered: str = "", trusted: str = "", sampled: Callable[[str], str] | None = None
 ) -> list[str]:
     """Lines that continue a caller's trace without the agent; nothing is set where there is no caller, or none that is valid.
 
@@ -267,13 +256,14 @@ def extraction_lines(
         propagators: in their order, as for the agent; unknown ones are ignored.
         unanswered: condition that the agent gave no answer; empty: it is never asked. Without "or".
         trusted: condition that the client is believed (``trusted_condition``). Without "or".
-        fallback_ratio: the share that is sampled of the traces whose caller leaves the decision to us.
+        sampled: for the expression of a trace id, the condition that it is sampled, for callers that leave the decision to us;
+            None: all are.
     """
     rows = _rows(propagators)
     lines: list[str] = []
     for reading in dict.fromkeys(reading for row in rows for reading in row.readings):
         # What an earlier format, or the agent, has set is left alone.
-        first = _all(f"!{_HAS_CONTEXT}" if lines else unanswered, trusted, reading.valid)
+        first = _all(unanswered, f"!{_HAS_CONTEXT}" if lines else "", trusted, reading.valid)
         continued = _all(_HAS_PARENT, f"!{_HAS_CONTEXT}" if lines or not reading.flags else "")
         lines.append(f"http-request set-var({_PARENT}) {reading.span_id} if {first}")
         context = f"http-request set-var-fmt({_TRACEPARENT}) 00-%[{reading.trace_id}]-%[var({_SPAN_ID})]"
@@ -282,11 +272,11 @@ def extraction_lines(
             lines.append(f"{context}-%[{reading.flags}] if {continued}")
             continue
         lines.append(f"{context}-00 if {continued} {reading.unsampled}")
-        if reading.deferred and fallback_ratio < 1:
-            lines.append(f"{context}-00 if {continued} {reading.deferred} {_not_drawn(fallback_ratio)}")
+        if reading.deferred and sampled is not None:
+            lines.append(f"{context}-00 if {continued} {reading.deferred} !{sampled(reading.trace_id)}")
         lines.append(f"{context}-01 if {continued}")
     for denied in dict.fromkeys(denied for row in rows for denied in row.denied):
-        condition = _all(f"!{_HAS_CONTEXT}", trusted, denied)
+        condition = _all(unanswered, f"!{_HAS_CONTEXT}", trusted, denied)
         lines.append(f"http-request set-var-fmt({_TRACEPARENT}) 00-%[uuid(),regsub(-,,g)]-%[var({_SPAN_ID})]-02 if {condition}")
     return lines
 
@@ -332,7 +322,3 @@ def _rows(propagators: Iterable[str]) -> list[Format]:
 
 def _all(*conditions: str) -> str:
     return " ".join(condition for condition in conditions if condition)
-
-
-def _not_drawn(ratio: float) -> str:
-    return f"{{ rand(1000000) ge {round(ratio * 1_000_000)} }}"

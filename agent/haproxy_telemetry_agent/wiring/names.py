@@ -12,6 +12,7 @@ __all__ = [
     "SPOE_EVENTS",
     "VARIABLE_PREFIX",
     "SpoeEvent",
+    "variable_name",
 ]
 
 ENGINE = "haproxy-telemetry"
@@ -50,3 +51,8 @@ DEFAULTS = "haproxy-telemetry-defaults"
 AGENT_BACKEND = "haproxy-telemetry-spoa"
 SD_ID = "ht@1"
 """SD-ID of our element in a record; the number is the version of the record's keys."""
+
+
+def variable_name(name: str) -> str:
+    """The HAProxy variable of a row: ``txn.otel.<name>`` (scope, ``option var-prefix``, name)."""
+    return f"txn.otel.{name}"
