@@ -21,7 +21,8 @@ from .listener import ListenError
 from .logs import configure_logging
 from .settings import Loaded, Settings, SettingsError, load_settings, schema
 from .version import VERSION
-from .wiring import Plan, Profile, Sampling, haproxy_address, render_frontend, render_sections, render_spoe
+from .planning import make_plan
+from .wiring import Plan, Profile, render_frontend, render_sections, render_spoe
 
 __all__ = ["main"]
 
@@ -113,20 +114,6 @@ def _config(options: argparse.Namespace) -> int:
     render = {"spoe": render_spoe, "sections": render_sections, "frontend": render_frontend}
     print(render[options.section](plan) if options.section else render_guide(plan), end="")  # noqa: T201
     return _OK
-
-
-def make_plan(settings: Settings, *, spoe_path: str) -> Plan:
-    """What HAProxy has to be told for these settings."""
-    root = settings.sampling.type.removeprefix("ParentBased")
-    ratio = {"AlwaysOn": 1.0, "AlwaysOff": 0.0}.get(root, settings.sampling.ratio)
-    return Plan(
-        profile=settings.profile,
-        spop_address=haproxy_address(settings.listen.spop),
-        records_address=haproxy_address(settings.listen.records),
-        spoe_path=spoe_path,
-        processing_timeout=settings.processing_timeout,
-        sampling=Sampling(ratio=1.0 if ratio is None else ratio),
-    )
 
 
 def _check_config(options: argparse.Namespace) -> int:

@@ -20,10 +20,11 @@ from .listener import listen, unlink
 from .pipeline import Pipeline
 from .record_server import RecordServer
 from .resource import resource_attributes
+from .samplers import make_sampler
 from .settings import Settings, SettingsError, duration_seconds
 from .spop_server import SpopServer
 from .telemetry import Telemetry
-from .tracing import AlwaysOff, AlwaysOn, Answerer, ExchangeTracer, IdGenerator, ParentBased, Ratio, Sampler
+from .tracing import Answerer, ExchangeTracer, IdGenerator
 from .tracing.semconv import SCHEMA_URL
 from .version import VERSION
 
@@ -47,7 +48,7 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.telemetry = Telemetry()
-        sampler = make_sampler(settings)
+        sampler = make_sampler(settings.sampling)
         ids = IdGenerator(random.Random(random.SystemRandom().getrandbits(256)).getrandbits)  # noqa: S311 - ids, not secrets
         self._exporter = self._make_exporter()
         spans = settings.spans
@@ -151,17 +152,6 @@ class Service:
             backoff=Backoff(random=random.random),
             observer=self.telemetry,
         )
-
-
-def make_sampler(settings: Settings) -> Sampler:
-    """The sampler that the settings name."""
-    sampling = settings.sampling
-    root: Sampler
-    if sampling.type.endswith("TraceIDRatio"):
-        root = Ratio(1.0 if sampling.ratio is None else sampling.ratio)
-    else:
-        root = AlwaysOn() if sampling.type.endswith("AlwaysOn") else AlwaysOff()
-    return ParentBased(root) if sampling.type.startswith("ParentBased") else root
 
 
 def make_tls(settings: Settings) -> ssl.SSLContext | None:

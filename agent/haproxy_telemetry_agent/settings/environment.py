@@ -7,6 +7,7 @@ SDK's own parts read (``OTEL_RESOURCE_ATTRIBUTES``, ``OTEL_SERVICE_NAME``, resou
 Source: specification 1.60, configuration/sdk-environment-variables and protocol/exporter.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -21,6 +22,7 @@ _SAMPLERS = {
     "parentbased_always_off": "ParentBasedAlwaysOff",
     "parentbased_traceidratio": "ParentBasedTraceIDRatio",
 }
+_PLUGIN_NAME = re.compile(r"[^\s=\[\]]{1,255}")
 _LOG_LEVELS = {
     "trace": "debug",
     "debug": "debug",
@@ -61,17 +63,25 @@ def read_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[s
             _set(document, field, parsed)
             sources[field] = name
             break
-    _read_ratio(environ, document, sources, warnings)
+    _read_sampler_argument(environ, document, sources, warnings)
     _read_propagators(environ, document, sources, warnings)
     return document, sources, warnings
 
 
-def _read_ratio(environ: Mapping[str, str], document: dict[str, Any], sources: dict[str, str], warnings: list[str]) -> None:
-    """The argument has a meaning only with a ratio sampler, and a default there."""
+def _read_sampler_argument(
+    environ: Mapping[str, str], document: dict[str, Any], sources: dict[str, str], warnings: list[str]
+) -> None:
+    """The argument has a meaning with a ratio sampler, and a default there; a plugin's is its own affair."""
     sampler = document.get("sampling", {}).get("type", "")
+    text = environ.get("OTEL_TRACES_SAMPLER_ARG", "").strip()
+    if sampler == "Plugin":
+        document["sampling"]["plugin"] = environ["OTEL_TRACES_SAMPLER"].strip()
+        sources["sampling.plugin"] = "OTEL_TRACES_SAMPLER"
+        if text:
+            document["sampling"]["pluginArgument"] = text
+            sources["sampling.pluginArgument"] = "OTEL_TRACES_SAMPLER_ARG"
     if not sampler.endswith("TraceIDRatio"):
         return
-    text = environ.get("OTEL_TRACES_SAMPLER_ARG", "").strip()
     ratio = 1.0
     if text:
         try:
@@ -137,6 +147,13 @@ def _choice(choices: Mapping[str, str]) -> Callable[[str], str]:
     return parse
 
 
+def _sampler(value: str) -> str:
+    """One of the specification's, or the name of a plugin, which only the start of the agent can look for."""
+    if _PLUGIN_NAME.fullmatch(value) is None:
+        raise _Invalid(f"expected one of {', '.join(_SAMPLERS)}, or the name of an installed sampler")
+    return _SAMPLERS.get(value.lower(), "Plugin")
+
+
 def _number(minimum: int) -> Callable[[str], int]:
     def parse(value: str) -> int:
         if not value.isascii() or not value.isdigit() or int(value) < minimum:
@@ -185,7 +202,7 @@ _VARIABLES: list[tuple[str, tuple[str, ...], Callable[[str], Any]]] = [
     ("exporter.batch.retry", ("OTEL_BSP_EXPORT_TIMEOUT",), _milliseconds),
     ("exporter.batch.maxQueueSpans", ("OTEL_BSP_MAX_QUEUE_SIZE",), _number(1)),
     ("exporter.batch.maxBatchSpans", ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE",), _number(1)),
-    ("sampling.type", ("OTEL_TRACES_SAMPLER",), _choice(_SAMPLERS)),
+    ("sampling.type", ("OTEL_TRACES_SAMPLER",), _sampler),
     ("spans.knownMethods", ("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS",), _list),
     ("log.level", ("OTEL_LOG_LEVEL",), _choice(_LOG_LEVELS)),
 ]

@@ -53,7 +53,7 @@ LookedAtHeader = Annotated[
 PluginName = Annotated[
     str,
     msgspec.Meta(
-        pattern=r"^[^\s=\[\]][^\s=\[\]]{0,254}$(?!\n)",
+        pattern=r"^[^\s=\[\]]{1,255}$(?!\n)",
         description="the name of an entry point of the group opentelemetry_traces_sampler",
     ),
 ]
@@ -172,6 +172,8 @@ def check_sampling(sampling: Sampling, *, profile: str) -> None:
     _check_rules(sampling.rules)
     for index, pattern in enumerate(sampling.exclude.paths):
         _check_path(f"sampling.exclude.paths[{index}]", pattern)
+    for index, user_agent in enumerate(sampling.exclude.user_agents):
+        _check_text(f"sampling.exclude.userAgents[{index}]", user_agent)
     _check_force(sampling.force)
     if sampling.keep.slower_than is not None and duration_seconds(sampling.keep.slower_than) == 0:
         raise SettingsError(
@@ -199,8 +201,9 @@ def _check_rules(rules: list[Rule]) -> None:
             raise SettingsError(f"{where}.name: {rule.name!r}: is the name of sampling.rules[{first}] already")
         if rule.path is not None:
             _check_path(f"{where}.path", rule.path)
-        if rule.frontend is not None:
-            _check_text(f"{where}.frontend", rule.frontend)
+        _check_text(f"{where}.frontend", rule.frontend)
+        if rule.header is not None:
+            _check_text(f"{where}.header.value", rule.header.value)
         _check_networks(f"{where}.networks", rule.networks)
 
 
@@ -208,20 +211,35 @@ def _check_path(where: str, pattern: str | PathPattern) -> None:
     if isinstance(pattern, str):
         if not 1 <= len(pattern) <= 512:
             raise SettingsError(f"{where}: {pattern!r}: expected 1 to 512 characters")
-        _check_text(where, pattern)
+        _check_prefix(where, pattern)
         return
     given = [(name, text) for name in ("prefix", "glob", "regex") if (text := getattr(pattern, name)) is not None]
     if len(given) != 1:
         raise SettingsError(f"{where}: {' and '.join(name for name, _ in given) or 'nothing'}: set one of prefix, glob and regex")
     name, text = given[0]
+    if name == "prefix":
+        _check_prefix(f"{where}.prefix", text)
+    elif name == "glob" and not text.startswith(("/", "*")):
+        raise SettingsError(f"{where}.glob: {text!r}: a path begins with /: write /{text} or *{text}")
     _check_text(f"{where}.{name}", text)
     if name == "regex" and (fault := regex_fault(text)) is not None:
         raise SettingsError(f"{where}.regex: {text!r}: {fault}; a simple one is ^/api/v[0-9]+/")
 
 
-def _check_text(where: str, text: str) -> None:
+def _check_prefix(where: str, text: str) -> None:
+    if not text.startswith("/"):
+        raise SettingsError(f"{where}: {text!r}: a path begins with /: write /{text}")
+    _check_text(where, text)
+
+
+def _check_text(where: str, text: str | None) -> None:
+    """What is to be a word of HAProxy's configuration."""
+    if text is None:
+        return
     if not text.isprintable():
         raise SettingsError(f"{where}: {text!r}: expected printable characters")
+    if text == "}":
+        raise SettingsError(f"{where}: {text!r}: HAProxy can't compare with a brace alone")
 
 
 def _check_networks(where: str, networks: list[str]) -> None:
@@ -241,4 +259,5 @@ def _check_force(force: Force) -> None:
             f"sampling.force.networks: []: who may send {force.header}? List networks such as 10.0.0.0/8; "
             "everybody is 0.0.0.0/0 and ::/0"
         )
+    _check_text("sampling.force.value", force.value)
     _check_networks("sampling.force.networks", force.networks)

@@ -10,7 +10,7 @@ from .fields import fallbacks
 from .formats import extraction_lines, trusted_condition
 from .names import variable_name
 from .plan import Plan, Sampling
-from .thresholds import exclusion_lines, sampled_condition, threshold_digits, threshold_lines, tracestate_lines, tracestate_value
+from .thresholds import ALWAYS, exclusion_lines, sampled_condition, threshold_lines, tracestate_lines, tracestate_value
 
 __all__ = ["context_lines"]
 
@@ -44,7 +44,7 @@ def context_lines(plan: Plan) -> list[str]:
     if sampling.decides:
         lines += threshold_lines(
             sampling.rules,
-            threshold_digits(sampling.ratio),
+            sampling.threshold,
             force=sampling.force,
             follows_parent=sampling.follows_parent,
             condition=wanted,
@@ -87,14 +87,14 @@ def _beginning(sampling: Sampling, wanted: str) -> list[str]:
     first = _all(wanted, f"!{{ var({_TRACEPARENT}) -m found }}")
     if not sampling.decides:
         return [
-            f"http-request set-var({_TRACESTATE}) str({tracestate_value(threshold_digits(1))}){_if(first)}",
+            f"http-request set-var({_TRACESTATE}) str({tracestate_value(ALWAYS)}){_if(first)}",
             f"http-request set-var-fmt({_TRACEPARENT}) 00-{_HEX_DIGITS}-%[var({_SPAN_ID})]-03{_if(first)}",
         ]
     sampled = sampled_condition(_OWN_TRACE_ID)
     head = f"http-request set-var-fmt({_TRACEPARENT}) 00-%[{_OWN_TRACE_ID}]-%[var({_SPAN_ID})]"
     return [
         f"http-request set-var-fmt({_TRACE_ID}) {_HEX_DIGITS}{_if(first)}",
-        *tracestate_lines(sampling.rules, threshold_digits(sampling.ratio), condition=f"{_BEGUN} {sampled}"),
+        *tracestate_lines(sampling.rules, sampling.threshold, condition=f"{_BEGUN} {sampled}"),
         f"{head}-03 if {_BEGUN} {sampled}",
         f"{head}-02 if {_BEGUN} !{{ var({_TRACEPARENT}) -m found }}",
     ]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from .thresholds import PathPattern, ThresholdForce, ThresholdRule
+from .thresholds import ALWAYS, PathPattern, ThresholdForce, ThresholdRule
 
 __all__ = ["Capture", "Plan", "Profile", "Sampling", "haproxy_address"]
 
@@ -28,8 +28,8 @@ class Capture:
 class Sampling:
     """How HAProxy samples: with profile Stream always, otherwise where the agent gave no answer. See ``thresholds``."""
 
-    ratio: float = 1.0
-    """Share of the traces that begin here."""
+    threshold: str = ALWAYS
+    """For the traces that begin here."""
     follows_parent: bool = True
     rules: tuple[ThresholdRule, ...] = ()
     force: ThresholdForce | None = None
@@ -44,7 +44,7 @@ class Sampling:
     @property
     def decides(self) -> bool:
         """Whether there is anything to decide: not if all that begins is kept, and all callers are followed."""
-        return self.ratio < 1 or not self.follows_parent or bool(self.rules) or self.force is not None
+        return self.threshold != ALWAYS or not self.follows_parent or bool(self.rules) or self.force is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ The lines go in this order, in front of all that makes spans or headers:
 1. ``exclusion_lines`` set ``txn.otel.excluded``. Whatever comes after is for requests without it.
 2. ``threshold_lines`` set ``txn.otel.threshold``, each only where none before it has: force, the rules in their order, the default.
    They set ``txn.otel.override`` where the caller's decision is not to be followed.
-3. The trace context is made, with the caller's flags where there is one and no override; else sampled if ``sampled_condition``.
+3. The trace context is made: with the flags of the caller where there is one and no override, else sampled if
+   ``sampled_condition`` holds.
 4. ``tracestate_lines`` set ``txn.otel.tracestate`` of traces that begin here and are sampled.
 
 What the agent does and HAProxy can't: caps on traces, plugins, the debug flags of B3 and Jaeger, and a caller's explicit randomness
@@ -27,6 +28,7 @@ from typing import Literal
 from .names import variable_name
 
 __all__ = [
+    "ALWAYS",
     "FORCED",
     "NEVER",
     "PathPattern",
@@ -44,6 +46,9 @@ NEVER = "z"
 """A threshold that no trace reaches."""
 FORCED = "-"
 """A threshold that every trace reaches, of unknown probability."""
+
+ALWAYS = "00000000000000"
+"""The threshold of ratio 1."""
 
 _DIGITS = 14
 _THRESHOLD = variable_name("threshold")
@@ -128,7 +133,10 @@ def threshold_lines(
         default_threshold: for requests without a rule.
         force: who may force what.
         follows_parent: whether the sampler keeps to the caller's decision.
-        condition: further conditions for all lines, in HAProxy's words; at most five of them.
+        condition: further conditions for all lines, in at most five of HAProxy's words.
+
+    Raises:
+        ValueError: a condition can't be said in HAProxy's words; checked settings have none such.
     """
     undecided = f"!{{ var({_THRESHOLD}) -m found }}"
     lines: list[str] = []
@@ -198,13 +206,6 @@ def _networks_acl(networks: Iterable[str]) -> str:
 
 
 def _acl(fetch: str, *patterns: str) -> str:
-    """An anonymous ACL; a pattern that is a brace alone would end it, so that is written as another that means the same."""
-    if "}" in patterns:
-        method, _, match = fetch.partition(" -m ")
-        escaped = [_escape(pattern) for pattern in patterns]
-        around = {"beg": ("^", ""), "end": ("", "$"), "str": ("^", "$"), "sub": ("", ""), "reg": ("", "")}[match]
-        texts = patterns if match == "reg" else [f"{around[0]}{text}{around[1]}" for text in escaped]
-        return _acl(f"{method} -m reg", *(rf"\{text}" if text == "}" else text for text in texts))
     return f"{{ {fetch} -- {' '.join(map(_quote, patterns))} }}"
 
 
@@ -232,4 +233,6 @@ def _escape(text: str) -> str:
 
 def _quote(text: str) -> str:
     """One word of HAProxy's configuration: nothing means anything within single quotes, not even a backslash."""
+    if text == "}":
+        raise ValueError("a brace alone ends an HAProxy condition, quoted or not")
     return "'" + text.replace("'", r"'\''") + "'"
