@@ -162,9 +162,7 @@ def _check_redaction(spans: Spans) -> None:
 
 def _check_forwarded(forwarded: Forwarded) -> None:
     if forwarded.trust == "TrustedNetworks" and not forwarded.networks:
-        raise SettingsError(
-            "spans.forwarded.networks: [] with trust TrustedNetworks: list the proxies in front, such as 10.0.0.0/8"
-        )
+        raise SettingsError("spans.forwarded.networks: [] with trust TrustedNetworks: list the proxies, such as 10.0.0.0/8")
     if forwarded.networks and forwarded.trust != "TrustedNetworks":
         raise SettingsError(f"spans.forwarded.networks: only with trust TrustedNetworks, not {forwarded.trust}")
     for index, network in enumerate(forwarded.networks):
@@ -185,8 +183,8 @@ def _check_headers(spans: Spans) -> None:
     for field, name in named:
         if name is not None and is_sensitive_header(name) and not spans.allow_sensitive_headers:
             raise SettingsError(
-                f"spans.{field}: {name!r}: carries secrets: drop it, or set spans.allowSensitiveHeaders to true to send them to your "
-                "tracing backend"
+                f"spans.{field}: {name!r}: carries secrets: drop it, or set spans.allowSensitiveHeaders to true "
+                "to have them in your tracing backend"
             )
     for field, names in (("requestHeaders", spans.request_headers), ("responseHeaders", spans.response_headers)):
         twice = _first_twice([name.lower() for name in names])

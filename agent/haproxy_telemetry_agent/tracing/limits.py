@@ -34,8 +34,10 @@ class SpanLimits(msgspec.Struct, frozen=True, gc=False):
             del span.links[self.link_count :]
         if self.attribute_value_length is not None:
             _cut_all(span.attributes, self.attribute_value_length)
-            for owner in (*span.events, *span.links):
-                _cut_all(owner.attributes, self.attribute_value_length)
+            for event in span.events:
+                _cut_all(event.attributes, self.attribute_value_length)
+            for link in span.links:
+                _cut_all(link.attributes, self.attribute_value_length)
 
 
 def _cut_all(attributes: Attributes, length: int) -> None:

@@ -11,9 +11,9 @@ Ten thousand routes cost what ten do: all but ``Regex`` are looked up, not tried
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -125,9 +125,7 @@ class RouteTable:
                 raise RoutesError(f"routes[{index}].path: {entry.path!r}: expected a path that begins with /")
             for name in entry.attributes:
                 if _NAME.fullmatch(name) is None:
-                    raise RoutesError(
-                        f"routes[{index}].attributes: {name!r}: expected an attribute's name, such as k8s.ingress.name"
-                    )
+                    raise RoutesError(f"routes[{index}].attributes: {name!r}: expected the name of an attribute")
                 other = collision(name)
                 if other is not None:
                     raise RoutesError(f"routes[{index}].attributes.{name}: can't stand beside the agent's own {other}: rename it")
@@ -164,7 +162,7 @@ class RouteTable:
 NO_ROUTES = RouteTable()
 
 
-def parse_routes(document: Mapping[str, Any]) -> RouteTable:
+def parse_routes(document: object) -> RouteTable:
     """The table of a document: ``{routes: [{host, path, pathType, route, attributes}, ...]}``.
 
     Raises:

@@ -1,7 +1,7 @@
 """gRPC calls seen from a proxy: what the path, the content type and a status in the headers tell of one.
 
-HAProxy sees ``grpc-status`` only in replies without a body, which are errors for the most part; in all others it is in the trailers.
-A method stands in span names only if somebody seems to know it: the path is chosen by the client.
+HAProxy sees ``grpc-status`` only in replies without a body, which are errors for the most part; in all others it is in the
+trailers. A method stands in span names only if somebody seems to know it: the path is chosen by the client.
 
 Source: semantic conventions 1.44.0 (release candidate), rpc-spans and grpc; gRPC over HTTP/2 "Requests".
 """

@@ -1,7 +1,7 @@
 """Every attribute name the agent emits, once: as a constant for the code, and in one table with what users want to know of it.
 
-HTTP, network, TLS and RPC names are those of the OpenTelemetry semantic conventions 1.44.0, which say nothing about proxies; what is
-HAProxy's own is below ``haproxy.``. No name is a prefix of another: backends that build objects from dots could not store both.
+HTTP, network, TLS and RPC names are those of the OpenTelemetry semantic conventions 1.44.0, which say nothing about proxies; what
+is HAProxy's own is below ``haproxy.``. No name is a prefix of another: backends that build objects from dots could not store both.
 """
 
 from collections.abc import Iterable
@@ -147,9 +147,7 @@ ATTRIBUTES: tuple[Definition, ...] = (
     Definition(URL_SCHEME, "string", _STABLE, _SERVER, "`http` or `https`: of the client's connection, or as forwarded"),
     Definition(URL_PATH, "string", _STABLE, _SERVER, "path, scrubbed by spans.scrubPaths", "if the request could be parsed"),
     Definition(URL_QUERY, "string", _STABLE, _SERVER, "query without its question mark, redacted", "if there is one"),
-    Definition(
-        URL_FULL, "string", _STABLE, _CLIENT, "scheme, host, path and query, scrubbed and redacted, without user information"
-    ),
+    Definition(URL_FULL, "string", _STABLE, _CLIENT, "scheme, host, path and query, scrubbed and redacted; no user information"),
     # Who talked to whom.
     Definition(SERVER_ADDRESS, "string", _STABLE, _BOTH, "host that was asked for", "on SERVER, if the request names one"),
     Definition(SERVER_PORT, "int", _STABLE, _BOTH, "its port; the scheme's if none is named", "with server.address"),
