@@ -19,9 +19,9 @@ from typing import get_args
 from .guide import render_guide
 from .listener import ListenError
 from .logs import configure_logging
-from .settings import Loaded, Settings, SettingsError, load_settings, schema
-from .version import VERSION
 from .planning import make_plan
+from .settings import Loaded, SettingsError, load_settings, schema
+from .version import VERSION
 from .wiring import Plan, Profile, render_frontend, render_sections, render_spoe
 
 __all__ = ["main"]
@@ -92,9 +92,10 @@ async def _serve(loaded: Loaded) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    service = Service(loaded.settings)
+    service = Service(loaded.settings, os.environ)
     for line in describe(loaded.settings, loaded.sources):
         logging.getLogger(PROGRAM).info("setting: %s", line)
+    loop.add_signal_handler(signal.SIGHUP, service.reload_routes)
     await service.start()
     # What exists now lives as long as the process, what a request makes goes by itself: neither is worth a search for cycles.
     gc.collect()

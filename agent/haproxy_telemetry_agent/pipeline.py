@@ -98,6 +98,8 @@ class Pipeline:
         telemetry.recorded("answered" if ending.answered else self._without_answer)
         if ending.spoe_error is not None:
             telemetry.spoe_failed(ending.spoe_error)
+        if exchange.reason:
+            telemetry.decided(exchange.reason)
         telemetry.spans_made(exchange.spans)
         for span in exchange.spans:
             self._offer(encode_span(span))

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
+from ..tracing.redaction import is_sensitive_header
+
 __all__ = ["read_environment"]
 
 _SAMPLERS = {
@@ -184,6 +186,14 @@ def _list(value: str) -> list[str]:
     return [part for part in (part.strip() for part in value.split(",")) if part]
 
 
+def _headers_to_capture(value: str) -> list[str]:
+    names = list(dict.fromkeys(name.lower() for name in _list(value)))
+    secret = next((name for name in names if is_sensitive_header(name)), None)
+    if secret is not None:
+        raise _Invalid(f"{secret} carries secrets: only the settings file can list it, with spans.allowSensitiveHeaders")
+    return names
+
+
 def _otlp(name: str) -> tuple[str, str]:
     return (f"OTEL_EXPORTER_OTLP_TRACES_{name}", f"OTEL_EXPORTER_OTLP_{name}")
 
@@ -204,5 +214,15 @@ _VARIABLES: list[tuple[str, tuple[str, ...], Callable[[str], Any]]] = [
     ("exporter.batch.maxBatchSpans", ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE",), _number(1)),
     ("sampling.type", ("OTEL_TRACES_SAMPLER",), _sampler),
     ("spans.knownMethods", ("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS",), _list),
+    ("spans.requestHeaders", ("OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST",), _headers_to_capture),
+    ("spans.responseHeaders", ("OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_RESPONSE",), _headers_to_capture),
+    ("spans.limits.attributeCount", ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"), _number(0)),
+    (
+        "spans.limits.attributeValueLength",
+        ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"),
+        _number(0),
+    ),
+    ("spans.limits.eventCount", ("OTEL_SPAN_EVENT_COUNT_LIMIT",), _number(0)),
+    ("spans.limits.linkCount", ("OTEL_SPAN_LINK_COUNT_LIMIT",), _number(0)),
     ("log.level", ("OTEL_LOG_LEVEL",), _choice(_LOG_LEVELS)),
 ]

@@ -14,7 +14,7 @@ from .explanation import SettingsError, explain
 from .exporter import Exporter
 from .propagation import Propagation, check_propagation
 from .sampling import Sampling, check_sampling
-from .spans import Spans
+from .spans import Spans, check_spans
 from .types import Address, Duration, ProcessingTimeout, Struct
 
 __all__ = ["Settings", "convert_settings", "parse_settings", "schema"]
@@ -108,6 +108,7 @@ def _check(settings: Settings) -> None:
         raise SettingsError("exporter.tls: certificateFile and keyFile belong together: set both or neither")
     if tls.insecure_skip_verify and tls.ca_file is not None:
         raise SettingsError("exporter.tls.insecureSkipVerify: true excludes caFile: drop one of them")
+    check_spans(settings.spans)
     addresses = settings.listen
     if len({addresses.spop, addresses.records, addresses.http}) < 3:
         raise SettingsError("listen: spop, records and http must be three different addresses")

@@ -5,12 +5,13 @@ HAProxy asks at ``on-frontend-http-request``. The answer decides whether the tra
 the request is known its times are kept in the variable ``session``, from then on in ``state``. Nothing stays here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 
 import msgspec
 
 from ..wiring import FIELDS, FORMATS
+from .baggage import baggage_attributes
 from .context import IdGenerator, SpanContext
 from .exclusion import Excluder
 from .propagation import Propagation
@@ -29,8 +30,8 @@ _REQUEST_EVENT = 2
 """Its number in ``wiring.SPOE_EVENTS``."""
 SAMPLING_ONLY = "s."
 """What a key begins with whose value is looked at while the request waits, and then no more."""
-BY_SAMPLER = "a."
-"""What a key begins with whose value is an attribute that the sampler wants."""
+DECIDED = "a."
+"""What a key begins with whose value is an attribute by itself: the sampler's, and members of baggage."""
 _TABLE = frozenset(
     {field.name for field in FIELDS} | {field.name for row in FORMATS for field in row.arguments} | {"session", "now"}
 )
@@ -53,9 +54,10 @@ class Answerer:
         ids: makes the ids of new traces and spans.
         propagation: reads the caller's context, writes ours.
         excluder: says which requests are to leave no trace; None: none is left out.
+        baggage_keys: the members of baggage that spans show.
     """
 
-    __slots__ = ("_excluder", "_ids", "_propagation", "_sampler")
+    __slots__ = ("_baggage_keys", "_excluder", "_ids", "_propagation", "_sampler")
 
     def __init__(
         self,
@@ -64,11 +66,13 @@ class Answerer:
         ids: IdGenerator,
         propagation: Propagation | None = None,
         excluder: Excluder | None = None,
+        baggage_keys: Collection[str] = (),
     ) -> None:
         self._sampler = sampler
         self._ids = ids
         self._propagation = Propagation() if propagation is None else propagation
         self._excluder = excluder
+        self._baggage_keys = frozenset(baggage_keys)
 
     def answer(self, arguments: Mapping[str, object]) -> Answer:
         """Answer one request from the arguments of its SPOE message (names as in ``wiring.arguments``); a missing one is None."""
@@ -89,7 +93,7 @@ class Answerer:
             parent_span_id=None if parent is None else parent.span_id,
             host=request.host,
             user_agent=request.user_agent,
-            extras=_extras(arguments, decision.attributes),
+            extras=_extras(arguments, self._added(arguments, decision)),
             stamps=_stamps(arguments),
             reason=decision.reason or None,
             link=None if inbound.link is None else format_traceparent(inbound.link),
@@ -99,6 +103,13 @@ class Answerer:
             variables.append(("tracestate", tracestate))
         variables.extend(self._propagation.inject(context))
         return Answer(variables, decision.sampled, parent is not None)
+
+    def _added(self, arguments: Mapping[str, object], decision: Decision) -> Sequence[tuple[str, object]]:
+        if not self._baggage_keys:
+            return decision.attributes
+        headers = [arguments.get("baggage_1"), arguments.get("baggage_2"), arguments.get("baggage_3")]
+        baggage = baggage_attributes([header for header in headers if isinstance(header, str)], self._baggage_keys)
+        return [*baggage, *decision.attributes]
 
     def stamp(self, event: int, arguments: Mapping[str, object]) -> tuple[str, str] | None:
         """Answer another event of profile Full: the variable that takes the time of event number ``event``, and its value.
@@ -149,15 +160,15 @@ def _headers(arguments: Mapping[str, object]) -> dict[str, str]:
     return {key[2:]: value for key, value in arguments.items() if key.startswith(("q.", SAMPLING_ONLY)) and isinstance(value, str)}
 
 
-def _extras(arguments: Mapping[str, object], of_sampler: Sequence[tuple[str, object]] = ()) -> dict[str, str] | None:
-    if arguments.keys() <= _TABLE and not of_sampler:
+def _extras(arguments: Mapping[str, object], added: Sequence[tuple[str, object]] = ()) -> dict[str, str] | None:
+    if arguments.keys() <= _TABLE and not added:
         return None
     extras = {
         key: text
         for key, value in arguments.items()
         if key not in _TABLE and value is not None and not key.startswith(SAMPLING_ONLY) and (text := _as_text(value))
     }
-    extras.update((BY_SAMPLER + key, _as_text(value)) for key, value in of_sampler)
+    extras.update((DECIDED + key, _as_text(value)) for key, value in added)
     return extras or None
 
 

@@ -104,6 +104,10 @@ _FULL: tuple[Field, ...] = (
 """Further arguments of the request's message in profile Full."""
 
 
+_BAGGAGE = Field("baggage", "baggage header", fallback="req.fhdr(baggage)", record=_variable("baggage"))
+"""For the record alone: the agent is sent all headers of it, and keeps what is wanted."""
+
+
 def arguments(plan: Plan) -> list[Field]:
     """The rows of the request's SPOE message, in its order: the table's, the propagators', and what the user asked for."""
     rows = [field for field in (*FIELDS, *(_FULL if plan.profile == "Full" else ())) if field.argument is not None]
@@ -119,13 +123,15 @@ def record_fields(plan: Plan) -> list[Field]:
         *([Field("excluded", "no span is wanted", record=_variable("excluded"))] if plan.sampling.excludes else []),
         *([Field("link", "traceparent of a caller that is not believed", record=_variable("link"))] if plan.link_untrusted else []),
     ]
+    own += [_BAGGAGE] if plan.with_baggage else []
     captured = [field for number, capture in enumerate(plan.captures) if (field := _capture(number, capture)).record is not None]
     return [*rows[:place], *own, *captured, *rows[place:]]
 
 
 def fallbacks(plan: Plan) -> list[Field]:
     """The rows whose variable HAProxy fills itself when the agent gave no answer."""
-    return [field for field in (*FIELDS, *_captured(plan, "request")) if field.fallback is not None]
+    rows = (*FIELDS, *([_BAGGAGE] if plan.with_baggage else []), *_captured(plan, "request"))
+    return [field for field in rows if field.fallback is not None]
 
 
 def captured_at_response(plan: Plan) -> list[Field]:
