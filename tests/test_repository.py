@@ -41,6 +41,7 @@ NOTHING_TO_TEST = {
     "tracing.request",
     "tracing.span",
     "version",
+    "wiring.field",
     "wiring.names",
 }
 
