@@ -276,8 +276,10 @@ async def test_what_haproxy_writes_says_the_same_in_every_format(found_haproxy: 
 
 async def test_whom_haproxy_believes_and_how_it_draws(found_haproxy: FoundHAProxy, tmp_path: Path) -> None:
     async with Upstream() as upstream:
-        within, without, half, never = (free_port() for _ in range(4))
+        within, without, half, never, last = (free_port() for _ in range(5))
+        many = [f"2001:db8:ffff:ffff:ffff:ffff:{number:04x}:0/112" for number in range(255)]
         frontends = [
+            frontend(last, ["b3", "tracecontext"], networks=[*many, "127.0.0.1/32"]),
             frontend(within, ["b3", "tracecontext"], networks=["10.0.0.0/8", "127.0.0.0/8", "fd00::/8"]),
             frontend(without, ["b3", "tracecontext"], networks=["10.0.0.0/8", "::1/128"]),
             frontend(half, ["b3"], fallback_ratio=0.5),
@@ -286,6 +288,7 @@ async def test_whom_haproxy_believes_and_how_it_draws(found_haproxy: FoundHAProx
         async with HAProxy(config(frontends, upstream), tmp_path, binary=found_haproxy.path):
             for headers in (W3C, {"b3": f"{TRACE}-{OTHER}-1"}):
                 assert (await forwarded(upstream, within, headers)).header("x-parent") == OTHER
+                assert (await forwarded(upstream, last, headers)).header("x-parent") == OTHER
                 assert (await forwarded(upstream, without, headers)).header("x-parent") == ""
             assert (await forwarded(upstream, within, {"b3": "0"})).header("x-context")
             assert not (await forwarded(upstream, without, {"b3": "0"})).header("x-context")

@@ -107,7 +107,7 @@ _B3_SAMPLED, _B3_FLAGS = "req.fhdr(x-b3-sampled,1)", "req.fhdr(x-b3-flags,1)"
 _UBER_TRACE_ID = "req.fhdr(uber-trace-id,1),regsub(%3[aA],:,g)"
 _XRAY = "req.fhdr(x-amzn-trace-id,1)"
 
-_B3_STATE = "(0|1|d|[tT]rue|[fF]alse)"
+_B3_STATE = "(0|1|d|true|True|false|False)"
 _B3_UNSAMPLED = "-m str 0 false False"
 _B3_ARGUMENTS = (
     Field("b3", "first b3 header", argument=_B3),
