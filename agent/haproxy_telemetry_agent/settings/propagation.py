@@ -26,8 +26,8 @@ class Propagation(Struct, frozen=True):
     )
     """Formats of the headers: all are written, the first that is found is read. none stands alone."""
     mode: PropagationMode = "Propagate"
-    """Propagate reads and writes them, Extract reads, Inject writes (each exchange begins a trace), Ignore does neither."""
-    trusted_networks: Annotated[list[str], msgspec.Meta(max_length=32)] = msgspec.field(default_factory=list)
+    """Propagate reads and writes them, Extract only reads, Inject only writes (each exchange begins a trace), Ignore none."""
+    trusted_networks: Annotated[list[str], msgspec.Meta(max_length=256)] = msgspec.field(default_factory=list)
     """Networks (10.0.0.0/8) whose clients' context is believed; empty: everybody's."""
     link_untrusted: bool = False
     """Link spans to the context of other clients, instead of leaving it out."""

@@ -7,7 +7,7 @@ kept in variables. Requests that are excluded get no context at all, and the cal
 
 from .field import Field
 from .fields import fallbacks
-from .formats import extraction_lines, trusted_condition
+from .formats import extraction_lines, trust_lines, trusted_condition
 from .names import variable_name
 from .plan import Plan, Sampling
 from .thresholds import ALWAYS, exclusion_lines, sampled_condition, threshold_lines, tracestate_lines, tracestate_value
@@ -49,6 +49,8 @@ def context_lines(plan: Plan) -> list[str]:
             follows_parent=sampling.follows_parent,
             condition=wanted,
         )
+    if plan.extracted_propagators:
+        lines += trust_lines(plan.trusted_networks, unanswered=wanted)
     trusted = trusted_condition(plan.trusted_networks)
     lines += extraction_lines(
         plan.extracted_propagators, unanswered=wanted, trusted=trusted, sampled=sampled_condition if sampling.decides else None

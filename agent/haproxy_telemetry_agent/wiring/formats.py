@@ -29,6 +29,7 @@ __all__ = [
     "extraction_lines",
     "injection_lines",
     "propagation_arguments",
+    "trust_lines",
     "trusted_condition",
 ]
 
@@ -36,6 +37,8 @@ _TRACEPARENT = variable_name("traceparent")
 _TRACESTATE = variable_name("tracestate")
 _PARENT = variable_name("parent")
 _SPAN_ID = variable_name("span_id")
+_TRUSTED = variable_name("trusted")
+_NETWORKS_IN_A_LINE = 32
 _HAS_CONTEXT = f"{{ var({_TRACEPARENT}) -m found }}"
 _HAS_PARENT = f"{{ var({_PARENT}) -m found }}"
 
@@ -103,7 +106,7 @@ _B3_SAMPLED, _B3_FLAGS = "req.fhdr(x-b3-sampled,1)", "req.fhdr(x-b3-flags,1)"
 _UBER_TRACE_ID = "req.fhdr(uber-trace-id,1),regsub(%3[aA],:,g)"
 _XRAY = "req.fhdr(x-amzn-trace-id,1)"
 
-_B3_STATE = "(0|1|d|[tT]rue|[fF]alse)"
+_B3_STATE = "(0|1|d|true|True|false|False)"
 _B3_UNSAMPLED = "-m str 0 false False"
 _B3_ARGUMENTS = (
     Field("b3", "first b3 header", argument=_B3),
@@ -239,9 +242,20 @@ def propagation_arguments(propagators: Iterable[str], *, with_baggage: bool = Fa
     return list(dict.fromkeys(field for row in _rows(names) for field in row.arguments))
 
 
+def trust_lines(networks: Sequence[str], *, unanswered: str = "") -> list[str]:
+    """Lines that find out whether a client is in one of these networks (CIDRs), for ``trusted_condition``; none for none.
+
+    HAProxy allows 64 words in a line, so it may take several.
+    """
+    parts = [networks[start : start + _NETWORKS_IN_A_LINE] for start in range(0, len(networks), _NETWORKS_IN_A_LINE)]
+    return [
+        f"http-request set-var({_TRUSTED}) bool(true) if {_all(unanswered, '{ src ' + ' '.join(part) + ' }')}" for part in parts
+    ]
+
+
 def trusted_condition(networks: Sequence[str]) -> str:
-    """The condition that a client is in one of these networks (CIDRs); empty, as they are, for everybody."""
-    return f"{{ src {' '.join(networks)} }}" if networks else ""
+    """The condition that ``trust_lines`` have found the client in one of these networks; empty, as they are, for everybody."""
+    return f"{{ var({_TRUSTED}) -m found }}" if networks else ""
 
 
 def extraction_lines(

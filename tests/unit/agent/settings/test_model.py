@@ -29,7 +29,12 @@ exporter:
   tls: {caFile: /ca, certificateFile: /cert, keyFile: /key, insecureSkipVerify: false}
   batch: {maxQueueSpans: 10, maxQueueBytes: 1024, maxBatchSpans: 10, delay: 0s, retry: 1m}
 sampling: {type: ParentBasedTraceIDRatio, ratio: 0.25}
-propagation: {propagators: [tracecontext]}
+propagation:
+  propagators: [b3, tracecontext]
+  mode: Extract
+  trustedNetworks: [10.0.0.0/8, "fd00::/8"]
+  linkUntrusted: true
+  baggageAttributes: [tenant]
 spans: {redactQuery: false, sensitiveQueryParameters: [], knownMethods: [BREW]}
 resource: {serviceName: edge, attributes: {deployment.environment.name: prod}}
 log: {level: warn, format: json}
@@ -164,8 +169,8 @@ class TestErrors:
             ),
             ({"exporter": {"headers": [{"name": "a"}]}}, "exporter.headers[0].value: missing; it has no default"),
             (
-                {"propagation": {"propagators": ["tracecontext", "b3"]}},
-                "propagation.propagators[1]: 'b3': expected one of tracecontext",
+                {"propagation": {"propagators": ["tracecontext", "ottrace"]}},
+                "propagation.propagators[1]: 'ottrace': expected one of tracecontext, baggage, b3, b3multi, jaeger, xray, none",
             ),
             pytest.param(
                 {"resource": {"attributes": {"version": 1}}},
