@@ -33,7 +33,6 @@ NOTHING_TO_TEST = {
     "records.errors",
     "settings.exporter",
     "settings.propagation",
-    "settings.sampling",
     "settings.spans",
     "settings.types",
     "spop.events",
