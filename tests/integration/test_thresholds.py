@@ -38,10 +38,20 @@ rules:
   - {name: regex, ratio: 0.75, path: {regex: "^/api/v[0-9]{1,3}/.*'\\.#?[x]$"}}
   - {name: spaces, ratio: 1, header: {name: x-tenant, value: '-i "a"  $HOME \n it''s #1'}}
   - {name: any-header, ratio: 0.5, header: {name: X-Any}, method: POST}
-  - {name: below, ratio: 0.0625, host: "*.Example.com", frontend: f*}
+  - {name: below, ratio: 0.0625, host: "*.Example.com", frontend: f*, path: /t}
   - {name: host, ratio: 0.9, host: example.org, networks: [127.0.0.0/8, "::1"]}
   - {name: elsewhere, ratio: 1, networks: [192.0.2.0/24]}
   - {name: over, ratio: 0.5, path: /over, overrideParent: true}
+  - {name: empty, ratio: 0, header: {name: x-empty, value: ""}}
+  - name: longest
+    ratio: 1
+    host: "*.example.com"
+    path: {glob: "*"}
+    method: PUT
+    frontend: "*"
+    header: {name: x-tenant, value: a b}
+    networks: ["192.0.2.0/24", "::2", "::3", "::4", "::5", "::6", "::7", "::8", "::9", "::10", "::11", "127.0.0.0/8"]
+    overrideParent: true
 exclude: {paths: [/healthz, {glob: "/*/ready"}, {regex: "^/live$"}], userAgents: [kube-probe/]}
 force: {header: x-force, value: "yes", networks: [127.0.0.0/8]}
 """
@@ -66,6 +76,10 @@ TARGETS = [
     {"path": "/t", "host": "example.com"},
     {"path": "/t", "host": "Example.org:80"},
     {"path": "/over"},
+    {"path": "/e", "x-empty": ""},
+    {"path": "/e", "x-empty": "1"},
+    {"path": "/l", "x-tenant": "a b", "method": "PUT", "host": "a.example.com"},
+    {"path": "/l", "x-tenant": "a  b", "method": "PUT", "host": "a.example.com"},
     {"path": "/healthz/x"},
     {"path": "/x/ready"},
     {"path": "/live"},

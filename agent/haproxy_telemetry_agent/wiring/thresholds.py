@@ -104,16 +104,17 @@ def tracestate_value(threshold: str) -> str:
 
 def exclusion_lines(paths: Iterable[PathPattern], user_agents: Iterable[str], *, condition: str = "") -> list[str]:
     """``txn.otel.excluded`` for requests whose path or user agent is one of these; ``condition`` as in ``threshold_lines``."""
-    by_match: dict[str, list[str]] = {}
+    by_match: dict[tuple[str, str], list[str]] = {}
     for kind, pattern in paths:
         match, text = _path_match(kind, pattern)
-        by_match.setdefault(f"path -m {match}", []).append(text)
+        by_match.setdefault(("path", match), []).append(text)
     for user_agent in user_agents:
-        by_match.setdefault("req.fhdr(user-agent) -m beg", []).append(user_agent)
+        by_match.setdefault(("req.fhdr(user-agent)", "beg"), []).append(user_agent)
     lead = f"{condition} " if condition else ""
     return [
-        f"http-request set-var({_EXCLUDED}) bool(true) if {lead}{_acl(fetch, *texts[start : start + _MAX_PATTERNS_PER_LINE])}"
-        for fetch, texts in by_match.items()
+        f"http-request set-var({_EXCLUDED}) bool(true) if "
+        f"{lead}{_acl(fetch, match, *texts[start : start + _MAX_PATTERNS_PER_LINE])}"
+        for (fetch, match), texts in by_match.items()
         for start in range(0, len(texts), _MAX_PATTERNS_PER_LINE)
     ]
 
@@ -179,16 +180,13 @@ def tracestate_lines(rules: Iterable[ThresholdRule], default_threshold: str, *, 
 def _rule_conditions(rule: ThresholdRule) -> list[str]:
     conditions = []
     if rule.host is not None:
-        match, text = _glob_match(rule.host.lower())
-        conditions.append(_acl(f"req.fhdr(host),host_only,lower -m {match}", text))
+        conditions.append(_acl("req.fhdr(host),host_only,lower", *_glob_match(rule.host.lower())))
     if rule.path is not None:
-        match, text = _path_match(*rule.path)
-        conditions.append(_acl(f"path -m {match}", text))
+        conditions.append(_acl("path", *_path_match(*rule.path)))
     if rule.method is not None:
         conditions.append(f"{{ method {rule.method} }}")
     if rule.frontend is not None:
-        match, text = _glob_match(rule.frontend)
-        conditions.append(_acl(f"fe_name -m {match}", text))
+        conditions.append(_acl("fe_name", *_glob_match(rule.frontend)))
     if rule.header is not None:
         conditions.append(_header_acl(*rule.header))
     if rule.networks:
@@ -198,15 +196,18 @@ def _rule_conditions(rule: ThresholdRule) -> list[str]:
 
 def _header_acl(name: str, value: str | None) -> str:
     fetch = f"req.fhdr({name.lower()})"
-    return f"{{ {fetch} -m found }}" if value is None else _acl(f"{fetch} -m str", value)
+    return f"{{ {fetch} -m found }}" if value is None else _acl(fetch, "str", value)
 
 
 def _networks_acl(networks: Iterable[str]) -> str:
     return f"{{ src {' '.join(networks)} }}"
 
 
-def _acl(fetch: str, *patterns: str) -> str:
-    return f"{{ {fetch} -- {' '.join(map(_quote, patterns))} }}"
+def _acl(fetch: str, match: str, *patterns: str) -> str:
+    if "" in patterns:
+        # An empty word ends a line of HAProxy's.
+        return f"{{ {fetch} -m len 0 }}" if match == "str" else f"{{ {fetch} -m found }}"
+    return f"{{ {fetch} -m {match} -- {' '.join(map(_quote, patterns))} }}"
 
 
 def _path_match(kind: Literal["prefix", "glob", "regex"], pattern: str) -> tuple[str, str]:

@@ -89,7 +89,8 @@ def test_empty_is_unset(variable: str, text: str) -> None:
         (f"{OTLP}TIMEOUT", "²", "a whole number of at least 0"),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "0", "a whole number of at least 1"),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1e3", "a whole number of at least 1"),
-        ("OTEL_TRACES_SAMPLER", "jaeger_remote", "one of always_on, always_off, traceidratio"),
+        ("OTEL_TRACES_SAMPLER", "two words", "one of always_on, always_off, traceidratio"),
+        ("OTEL_TRACES_SAMPLER", "a=b", "one of always_on, always_off, traceidratio"),
         ("OTEL_LOG_LEVEL", "loud", "one of trace, debug, info"),
     ],
 )
@@ -214,6 +215,26 @@ class TestSamplerArgument:
         document, _sources, _warnings = read_environment({"OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": "0.5"})
         assert "ratio" not in document.get("sampling", {})
 
+    def test_of_a_plugin_is_its_own_affair(self) -> None:
+        document, sources, warnings = read_environment(
+            {"OTEL_TRACES_SAMPLER": "jaeger_Remote", "OTEL_TRACES_SAMPLER_ARG": "endpoint=http://x,pollingIntervalMs=5000"}
+        )
+        assert document["sampling"] == {
+            "type": "Plugin",
+            "plugin": "jaeger_Remote",
+            "pluginArgument": "endpoint=http://x,pollingIntervalMs=5000",
+        }
+        assert sources == {
+            "sampling.type": "OTEL_TRACES_SAMPLER",
+            "sampling.plugin": "OTEL_TRACES_SAMPLER",
+            "sampling.pluginArgument": "OTEL_TRACES_SAMPLER_ARG",
+        }
+        assert warnings == []
+
+    def test_of_a_plugin_may_be_missing(self) -> None:
+        document, _sources, _warnings = read_environment({"OTEL_TRACES_SAMPLER": "company"})
+        assert document["sampling"] == {"type": "Plugin", "plugin": "company"}
+
 
 @pytest.mark.parametrize(
     "environ",
@@ -228,6 +249,8 @@ class TestSamplerArgument:
         pytest.param({"OTEL_BSP_MAX_QUEUE_SIZE": "1000"}),
         pytest.param({"OTEL_BSP_MAX_QUEUE_SIZE": "100000000"}),
         pytest.param({"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "50000"}),
+        pytest.param({"OTEL_TRACES_SAMPLER": "x" * 256}),
+        pytest.param({"OTEL_TRACES_SAMPLER": "x", "OTEL_TRACES_SAMPLER_ARG": "x" * 5000}),
     ],
     ids=str,
 )

@@ -28,7 +28,25 @@ exporter:
   headers: [{name: X-Api-Key, value: "s3cret, with spaces"}]
   tls: {caFile: /ca, certificateFile: /cert, keyFile: /key, insecureSkipVerify: false}
   batch: {maxQueueSpans: 10, maxQueueBytes: 1024, maxBatchSpans: 10, delay: 0s, retry: 1m}
-sampling: {type: ParentBasedTraceIDRatio, ratio: 0.25}
+sampling:
+  type: ParentBasedTraceIDRatio
+  ratio: 0.25
+  plugin:
+  pluginArgument:
+  rules:
+    - name: api
+      ratio: 0.5
+      host: "*.example.com"
+      path: {prefix: null, glob: null, regex: ^/api/}
+      method: GET
+      frontend: public-*
+      header: {name: X-Tenant, value: a}
+      networks: [10.0.0.0/8]
+      overrideParent: true
+  exclude: {paths: [/healthz, {prefix: null, glob: "*/ready", regex: null}], userAgents: [kube-probe/]}
+  maxTracesPerSecond: 100.0
+  force: {header: X-Force, value: "1", networks: [10.0.0.0/8]}
+  keep: {errors: true, slowerThan: 2s, maxPerSecond: 5.0}
 propagation:
   propagators: [b3, tracecontext]
   mode: Extract
