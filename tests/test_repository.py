@@ -34,7 +34,6 @@ NOTHING_TO_TEST = {
     "settings.exporter",
     "settings.propagation",
     "settings.sampling",
-    "settings.spans",
     "settings.types",
     "spop.events",
     "spop.limits",
