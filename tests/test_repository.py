@@ -32,7 +32,6 @@ TESTED_BY_RUNNING = {
 NOTHING_TO_TEST = {
     "records.errors",
     "settings.exporter",
-    "settings.spans",
     "settings.types",
     "spop.events",
     "spop.limits",

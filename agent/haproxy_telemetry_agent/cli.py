@@ -1,4 +1,4 @@
-"""The command line: ``run``, ``config``, ``check-config``, ``schema``, ``version``.
+"""The command line: ``run``, ``config``, ``check-config``, ``schema``, ``attributes``, ``version``.
 
 Exit codes: 0 fine, 1 the agent could not start, 2 wrong usage or wrong settings.
 """
@@ -20,6 +20,7 @@ from .guide import render_guide
 from .listener import ListenError
 from .logs import configure_logging
 from .planning import make_plan
+from .reference import render_reference
 from .settings import Loaded, SettingsError, load_settings, schema
 from .version import VERSION
 from .wiring import Plan, Profile, render_frontend, render_sections, render_spoe
@@ -69,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command("check-config", _check_config, "Check the settings and say where each is from.")
     command("schema", _schema, "Print the JSON Schema of the settings file.", settings=False)
+    command("attributes", _attributes, "Print what spans say: a reference of all attributes, in Markdown.", settings=False)
     command("version", _version, "Print the version.", settings=False)
     return parser
 
@@ -132,6 +134,11 @@ def _check_config(options: argparse.Namespace) -> int:
 
 def _schema(_options: argparse.Namespace) -> int:
     print(json.dumps(schema(), indent=2))  # noqa: T201
+    return _OK
+
+
+def _attributes(_options: argparse.Namespace) -> int:
+    print(render_reference(), end="")  # noqa: T201
     return _OK
 
 

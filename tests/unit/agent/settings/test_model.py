@@ -53,7 +53,25 @@ propagation:
   trustedNetworks: [10.0.0.0/8, "fd00::/8"]
   linkUntrusted: true
   baggageAttributes: [tenant]
-spans: {redactQuery: false, sensitiveQueryParameters: [], knownMethods: [BREW]}
+spans:
+  redactQuery: true
+  queryMode: AllowList
+  sensitiveQueryParameters: []
+  allowedQueryParameters: [page]
+  scrubPaths: [{pattern: "^/users/[^/]+", replacement: /users/REDACTED}]
+  knownMethods: [BREW]
+  forwarded: {trust: TrustedNetworks, networks: [10.0.0.0/8, unix], headers: XForwarded}
+  routesFile: /run/routes.json
+  requestHeaders: [X-Tenant]
+  responseHeaders: [Set-Cookie]
+  allowSensitiveHeaders: true
+  attributes: [{name: region, value: eu, env: null, requestHeader: null}]
+  samples: [{name: country, fetch: "src,map_ip(/etc/geo.map)", at: Request}]
+  tls: true
+  grpc: true
+  servicePeerName: KubernetesBackend
+  peerService: true
+  limits: {attributeCount: 64, attributeValueLength: 256, eventCount: 1, linkCount: 0}
 resource: {serviceName: edge, attributes: {deployment.environment.name: prod}}
 log: {level: warn, format: json}
 limits: {maxConnections: 1, maxFrameSizeBytes: 256, maxRecordBytes: 1024}
