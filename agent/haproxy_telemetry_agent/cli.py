@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .guide import render_guide
@@ -19,7 +19,7 @@ from .listener import ListenError
 from .logs import configure_logging
 from .settings import Loaded, Settings, SettingsError, load_settings, schema
 from .version import VERSION
-from .wiring import Plan, haproxy_address, render_frontend, render_sections, render_spoe
+from .wiring import Plan, haproxy_address, render_frontend, render_sections, render_spoe, render_tcp_frontend
 
 __all__ = ["main"]
 
@@ -57,7 +57,9 @@ def _parser() -> argparse.ArgumentParser:
 
     command("run", _run, "Run the agent until SIGTERM or SIGINT.")
     config = command("config", _config, "Print what goes into HAProxy's configuration, and where.")
-    config.add_argument("--section", choices=("spoe", "sections", "frontend"), help="print only this part, ready for a file")
+    config.add_argument(
+        "--section", choices=("spoe", "sections", "frontend", "tcp-frontend"), help="print only this part, ready for a file"
+    )
     config.add_argument(
         "--spoe-path", default=Plan().spoe_path, metavar="PATH", help="where HAProxy finds the SPOE file (%(default)s)"
     )
@@ -101,7 +103,12 @@ async def _serve(loaded: Loaded) -> int:
 
 def _config(options: argparse.Namespace) -> int:
     plan = make_plan(load_settings(options.config, os.environ).settings, spoe_path=options.spoe_path)
-    render = {"spoe": render_spoe, "sections": render_sections, "frontend": render_frontend}
+    render: dict[str, Callable[[Plan], str]] = {
+        "spoe": render_spoe,
+        "sections": render_sections,
+        "frontend": render_frontend,
+        "tcp-frontend": lambda _plan: render_tcp_frontend(),
+    }
     print(render[options.section](plan) if options.section else render_guide(plan), end="")  # noqa: T201
     return _OK
 

@@ -23,7 +23,7 @@ from .resource import resource_attributes
 from .settings import Settings, SettingsError, duration_seconds
 from .spop_server import SpopServer
 from .telemetry import Telemetry
-from .tracing import AlwaysOff, AlwaysOn, Answerer, ExchangeTracer, IdGenerator, ParentBased, Ratio, Sampler
+from .tracing import AlwaysOff, AlwaysOn, Answerer, ConnectionTracer, ExchangeTracer, IdGenerator, ParentBased, Ratio, Sampler
 from .tracing.semconv import SCHEMA_URL
 from .version import VERSION
 
@@ -59,6 +59,7 @@ class Service:
                 known_methods=frozenset(spans.known_methods),
                 sensitive_query_parameters=frozenset(spans.sensitive_query_parameters) if spans.redact_query else frozenset(),
             ),
+            connection_tracer=ConnectionTracer(sampler=sampler),
             telemetry=self.telemetry,
             offer=self._exporter.offer,
         )

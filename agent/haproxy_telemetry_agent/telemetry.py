@@ -86,7 +86,7 @@ class Telemetry(Collector):
         self._answered: Counter[tuple[str, str]] = Counter(
             {(sampled, parent): 0 for sampled in ("true", "false") for parent in ("remote", "none")}
         )
-        self._records: Counter[str] = Counter(answered=0, unanswered=0, no_request=0)
+        self._records: Counter[str] = Counter(answered=0, unanswered=0, no_request=0, connection=0, probe=0)
         self._records_skipped: Counter[str] = Counter({reason.value: 0 for reason in SkipReason})
         self._spoe_errors: Counter[str] = Counter()
         self._spans: Counter[str] = Counter(server=0, client=0)
@@ -139,7 +139,10 @@ class Telemetry(Collector):
         self._answered["true" if sampled else "false", "remote" if has_parent else "none"] += 1
 
     def recorded(self, kind: str) -> None:
-        """A record was read: ``answered`` at its start, ``unanswered``, or ``no_request`` at all."""
+        """A record was read: ``answered`` at its start, ``unanswered``, or ``no_request`` at all.
+
+        Of a ``mode tcp`` frontend: ``connection``, or ``probe`` if nothing came over it.
+        """
         self._records[kind] += 1
 
     def record_skipped(self, reason: SkipReason, count: int = 1) -> None:
@@ -199,7 +202,7 @@ class Telemetry(Collector):
         yield _counter(
             "exchanges_recorded",
             "Records read at the end of exchanges, by whether the agent had answered their start; answered ones that stay "
-            "short of exchanges_answered over time were lost, or are still open.",
+            "short of exchanges_answered over time were lost, or are still open. Connections of TCP frontends have no start.",
             "start",
             self._records,
         )
