@@ -61,7 +61,7 @@ def parse_record(data: bytes, sd_ids: AbstractSet[bytes]) -> Record:
     rest = parts[6]
     space = rest.find(b" ", 0, _MAX_SD_ID_BYTES + 2)
     sd_id = rest[1:space]
-    if sd_id not in sd_ids or not rest.startswith(b"["):
+    if space < 0 or sd_id not in sd_ids or not rest.startswith(b"["):
         raise RecordError(SkipReason.NO_STRUCTURED_DATA)
     end = rest.find(b'"]', space)
     if end < 0:

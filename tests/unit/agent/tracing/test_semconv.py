@@ -12,7 +12,7 @@ from opentelemetry.semconv.schemas import Schemas
 from haproxy_telemetry_agent.tracing import semconv
 
 NAMES = {name: value for name, value in vars(semconv).items() if name.isupper() and isinstance(value, str) and name != "SCHEMA_URL"}
-DEVELOPMENT = {"http.request.size", "http.response.size"}
+DEVELOPMENT = {"http.request.size", "http.response.size", "tls.cipher", "tls.next_protocol", "tls.protocol.version"}
 OUR_OWN = "haproxy."
 
 
