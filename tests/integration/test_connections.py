@@ -30,6 +30,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 NAME = "shop.example"
 CLOCK_TOLERANCE_SECONDS = 0.005
 """HAProxy looks at its clock once a poll; the test at its own."""
+NO_STRUCTURED_DATA = 'records_skipped_total{reason="no_structured_data"}'
 IDLE_SECONDS = 0.3
 INSPECT_SECONDS = 20.0
 FRONTENDS = (
@@ -453,9 +454,25 @@ async def test_connections_that_end_while_the_agent_is_away_have_their_spans_whe
         assert server.status_code == client.status_code == "UNSET"
 
 
+async def test_haproxy_has_no_objection(site: Site) -> None:
+    assert [line for line in site.haproxy.log if "WARNING" in line or "ALERT" in line] == []
+
+
 async def test_nothing_was_skipped_or_lost(site: Site) -> None:
     metrics = await site.agent.metrics()
     assert {name: value for name, value in metrics.items() if name.startswith("records_skipped_total") and value} == {}
     assert {name: value for name, value in metrics.items() if name.startswith("spans_dropped_total") and value} == {}
     servers = [span.trace_id for span in site.sink.spans if span.kind == "SERVER"]
     assert len(servers) == len(set(servers))
+
+
+async def test_a_client_that_leaves_during_the_handshake_is_a_probe(site: Site) -> None:
+    """Before 3.1 HAProxy has a line of its own for this, without structured data."""
+    name = 'exchanges_recorded_total{start="probe"}' if site.version >= (3, 1) else NO_STRUCTURED_DATA
+    before = (await site.agent.metrics())[name]
+    async with RawConnection.open(site.ports["terminating"]) as connection:
+        port = connection.local_port
+        await connection.send(b"no TLS at all\n")
+        await connection.read_all()
+    await site.agent.wait_for_metric(name, before + 1)
+    assert of_port(site.sink.spans, port) == []
