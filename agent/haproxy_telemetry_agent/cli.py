@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -23,7 +23,7 @@ from .planning import make_plan
 from .reference import render_reference
 from .settings import Loaded, SettingsError, load_settings, schema
 from .version import VERSION
-from .wiring import Plan, Profile, render_frontend, render_sections, render_spoe
+from .wiring import Plan, Profile, render_frontend, render_sections, render_spoe, render_tcp_frontend
 
 __all__ = ["main"]
 
@@ -64,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     config.add_argument(
         "--profile", choices=get_args(Profile), help="as `profile` in the settings, which must say the same to `run`"
     )
-    config.add_argument("--section", choices=("spoe", "sections", "frontend"), help="print only this part, ready for a file")
+    config.add_argument(
+        "--section", choices=("spoe", "sections", "frontend", "tcp-frontend"), help="print only this part, ready for a file"
+    )
     config.add_argument(
         "--spoe-path", default=Plan().spoe_path, metavar="PATH", help="where HAProxy finds the SPOE file (%(default)s)"
     )
@@ -114,7 +116,12 @@ def _config(options: argparse.Namespace) -> int:
         plan = replace(plan, profile=options.profile)
     if options.section == "spoe" and plan.profile == "Stream":
         raise SettingsError("profile: 'Stream': has no SPOE file, HAProxy never asks: leave `--section spoe` and the file out")
-    render = {"spoe": render_spoe, "sections": render_sections, "frontend": render_frontend}
+    render: dict[str, Callable[[Plan], str]] = {
+        "spoe": render_spoe,
+        "sections": render_sections,
+        "frontend": render_frontend,
+        "tcp-frontend": lambda _plan: render_tcp_frontend(),
+    }
     print(render[options.section](plan) if options.section else render_guide(plan), end="")  # noqa: T201
     return _OK
 

@@ -27,7 +27,7 @@ from .samplers import make_excluder, make_keeper, make_sampler
 from .settings import Settings, SettingsError, duration_seconds
 from .spop_server import SpopServer
 from .telemetry import Telemetry
-from .tracing import Answerer, ExchangeTracer, IdGenerator, Propagation, RoutesError
+from .tracing import Answerer, ConnectionTracer, ExchangeTracer, IdGenerator, Propagation, RoutesError
 from .tracing.semconv import SCHEMA_URL
 from .version import VERSION
 
@@ -82,6 +82,7 @@ class Service:
                 limits=make_limits(settings.spans),
                 baggage_keys=propagation.baggage_attributes,
             ),
+            connection_tracer=ConnectionTracer(sampler=sampler),
             telemetry=self.telemetry,
             offer=self._exporter.offer,
             asks=settings.profile != "Stream",

@@ -89,7 +89,7 @@ class Telemetry(Collector):
         self._answered: Counter[tuple[str, str]] = Counter(
             {(sampled, parent): 0 for sampled in ("true", "false") for parent in ("remote", "none")}
         )
-        self._records: Counter[str] = Counter(answered=0, unanswered=0, unasked=0, no_request=0)
+        self._records: Counter[str] = Counter(answered=0, unanswered=0, unasked=0, no_request=0, connection=0, probe=0)
         self._records_skipped: Counter[str] = Counter({reason.value: 0 for reason in SkipReason})
         self._reasons: Counter[str] = Counter(dict.fromkeys(_REASONS, 0))
         self._routes: Counter[str] = Counter(ok=0, refused=0)
@@ -144,7 +144,10 @@ class Telemetry(Collector):
         self._answered["true" if sampled else "false", "remote" if has_parent else "none"] += 1
 
     def recorded(self, kind: str) -> None:
-        """A record was read: its start ``answered``, ``unanswered`` or (profile Stream) ``unasked``, or ``no_request`` at all."""
+        """A record was read: its start ``answered``, ``unanswered`` or (profile Stream) ``unasked``, or ``no_request`` at all.
+
+        Of a ``mode tcp`` frontend: ``connection``, or ``probe`` if nothing came over it.
+        """
         self._records[kind] += 1
 
     def decided(self, reason: str) -> None:
@@ -211,7 +214,7 @@ class Telemetry(Collector):
         yield _counter(
             "exchanges_recorded",
             "Records read at the end of exchanges, by whether the agent had answered their start; answered ones that stay "
-            "short of exchanges_answered over time were lost, or are still open.",
+            "short of exchanges_answered over time were lost, or are still open. Connections of TCP frontends have no start.",
             "start",
             self._records,
         )

@@ -1,6 +1,8 @@
 """OpenTelemetry's half of the agent: trace context, sampling, and the spans of an exchange. Pure: no SDK, no clock, no I/O."""
 
 from .answer import Answer, Answerer
+from .connection import Connection, ConnectionTracer
+from .connection_ending import ConnectionEnding
 from .context import IdGenerator, SpanContext, SpanId, TraceFlags, TraceId
 from .ending import Ending
 from .exchange import Exchange, ExchangeTracer
@@ -16,6 +18,9 @@ __all__ = [
     "Answerer",
     "Attribute",
     "Attributes",
+    "Connection",
+    "ConnectionEnding",
+    "ConnectionTracer",
     "Ending",
     "Exchange",
     "ExchangeTracer",

@@ -61,6 +61,8 @@ OPENTRACING_REF_TYPE = "opentracing.ref_type"
 
 # HAProxy's own
 HAPROXY_BACKEND_NAME = "haproxy.backend.name"
+HAPROXY_BYTES_RECEIVED = "haproxy.bytes.received"
+HAPROXY_BYTES_SENT = "haproxy.bytes.sent"
 HAPROXY_FRONTEND_NAME = "haproxy.frontend.name"
 HAPROXY_QUEUE_BACKEND = "haproxy.queue.backend"
 HAPROXY_QUEUE_SERVER = "haproxy.queue.server"
@@ -70,6 +72,7 @@ HAPROXY_SAMPLING_REASON = "haproxy.sampling.reason"
 HAPROXY_SERVER_NAME = "haproxy.server.name"
 HAPROXY_TERMINATION_STATE = "haproxy.termination_state"
 HAPROXY_TIME_CONNECT = "haproxy.time.connect"
+HAPROXY_TIME_HANDSHAKE = "haproxy.time.handshake"
 HAPROXY_TIME_QUEUE = "haproxy.time.queue"
 HAPROXY_TIME_REQUEST = "haproxy.time.request"
 HAPROXY_TIME_RESPONSE = "haproxy.time.response"
@@ -126,6 +129,7 @@ _SERVER, _CLIENT, _BOTH = "SERVER", "CLIENT", "SERVER, CLIENT"
 _ON_ERROR = "on error"
 _WITH_TLS = "spans.tls, and the client came by TLS"
 _WITH_GRPC = "spans.grpc, and the request is a gRPC call"
+_CONNECTION = "frontends in mode tcp"
 _IF_REACHED = "if this phase was reached"
 
 ATTRIBUTES: tuple[Definition, ...] = (
@@ -195,6 +199,10 @@ ATTRIBUTES: tuple[Definition, ...] = (
     Definition(HAPROXY_QUEUE_BACKEND, "int", _OURS, _CLIENT, "requests ahead in the backend's queue", "if there were any"),
     Definition(HAPROXY_QUEUE_SERVER, "int", _OURS, _CLIENT, "requests ahead in the server's queue", "if there were any"),
     Definition(HAPROXY_SAMPLING_REASON, "string", _OURS, _SERVER, "why the trace is kept", "if a rule of our own decided"),
+    Definition(HAPROXY_BYTES_RECEIVED, "int", _OURS, _SERVER, "bytes read from the client", _CONNECTION),
+    Definition(HAPROXY_BYTES_SENT, "int", _OURS, _SERVER, "bytes sent to the client", _CONNECTION),
+    Definition(HAPROXY_TIME_HANDSHAKE, "double", _OURS, _SERVER, "seconds of TLS and PROXY protocol handshakes", _CONNECTION),
+    Definition(OPENTRACING_REF_TYPE, "string", _DEVELOPMENT, "links", "`follows_from`: the phase before", "profile Full"),
     Definition(HAPROXY_UNIQUE_ID, "string", _OURS, _SERVER, "HAProxy's unique id", "if there is a unique-id-format"),
 )
 

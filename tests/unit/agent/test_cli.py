@@ -11,7 +11,7 @@ from haproxy_telemetry_agent import cli, settings
 from haproxy_telemetry_agent.cli import main
 from haproxy_telemetry_agent.guide import render_guide
 from haproxy_telemetry_agent.version import VERSION
-from haproxy_telemetry_agent.wiring import Plan, Sampling, render_frontend, render_sections, render_spoe
+from haproxy_telemetry_agent.wiring import Plan, Sampling, render_frontend, render_sections, render_spoe, render_tcp_frontend
 
 OK, FAILED, MISUSED = 0, 1, 2
 DEFAULT = Plan()
@@ -73,6 +73,10 @@ class TestConfig:
         arguments = ["config", "--section", section, "--spoe-path", "/run/spoe.cfg", "--config", write_file(CUSTOM_FILE)]
         assert main(arguments) == OK
         assert capsys.readouterr().out == render(CUSTOM)
+
+    def test_the_lines_of_a_tcp_frontend_are_the_same_for_all(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["config", "--section", "tcp-frontend"]) == OK
+        assert capsys.readouterr().out == render_tcp_frontend()
 
     def test_without_one_it_is_the_guide(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["config"]) == OK

@@ -23,10 +23,10 @@ EXCLUDER = Excluder(
         (Request(path="/v12/ping"), True),
         (Request(path="/v12/pong"), False),
         (Request(path="/"), False),
-        (Request(path="/", headers={"user-agent": "kube-probe/1.33"}), True),
-        (Request(path="/", headers={"user-agent": "ELB-HealthChecker/2.0"}), True),
-        (Request(path="/", headers={"user-agent": "curl kube-probe/"}), False),
-        (Request(headers={"user-agent": "kube-probe/1.33"}), True),
+        (Request(path="/", user_agent="kube-probe/1.33"), True),
+        (Request(path="/", user_agent="ELB-HealthChecker/2.0"), True),
+        (Request(path="/", user_agent="curl kube-probe/"), False),
+        (Request(user_agent="kube-probe/1.33"), True),
         (NO_REQUEST, False),
     ],
 )
@@ -35,4 +35,4 @@ def test_excludes(request_: Request, excluded: bool) -> None:
 
 
 def test_nothing_by_itself() -> None:
-    assert not Excluder().excludes(Request(path="/healthz", headers={"user-agent": ""}))
+    assert not Excluder().excludes(Request(path="/healthz", user_agent=""))
