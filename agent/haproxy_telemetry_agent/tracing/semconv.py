@@ -129,6 +129,7 @@ _SERVER, _CLIENT, _BOTH = "SERVER", "CLIENT", "SERVER, CLIENT"
 _ON_ERROR = "on error"
 _WITH_TLS = "spans.tls, and the client came by TLS"
 _WITH_GRPC = "spans.grpc, and the request is a gRPC call"
+_ON_LINKS = "links"
 _CONNECTION = "frontends in mode tcp"
 _IF_REACHED = "if this phase was reached"
 
@@ -202,7 +203,9 @@ ATTRIBUTES: tuple[Definition, ...] = (
     Definition(HAPROXY_BYTES_RECEIVED, "int", _OURS, _SERVER, "bytes read from the client", _CONNECTION),
     Definition(HAPROXY_BYTES_SENT, "int", _OURS, _SERVER, "bytes sent to the client", _CONNECTION),
     Definition(HAPROXY_TIME_HANDSHAKE, "double", _OURS, _SERVER, "seconds of TLS and PROXY protocol handshakes", _CONNECTION),
-    Definition(OPENTRACING_REF_TYPE, "string", _DEVELOPMENT, "links", "`follows_from`: the phase before", "profile Full"),
+    Definition(
+        OPENTRACING_REF_TYPE, "string", _DEVELOPMENT, _ON_LINKS, "`follows_from`: the phase before this one", "profile Full"
+    ),
     Definition(HAPROXY_UNIQUE_ID, "string", _OURS, _SERVER, "HAProxy's unique id", "if there is a unique-id-format"),
 )
 

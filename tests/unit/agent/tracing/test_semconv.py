@@ -69,7 +69,7 @@ def test_no_name_is_another_ones_prefix() -> None:
 @pytest.mark.parametrize("definition", ATTRIBUTES, ids=lambda definition: definition.name)
 def test_a_definition_is_whole(definition: Definition) -> None:
     assert definition.type in {"string", "string[]", "int", "double", "boolean"}
-    assert set(definition.spans.split(", ")) <= {"SERVER", "CLIENT"}
+    assert set(definition.spans.split(", ")) <= {"SERVER", "CLIENT", "links"}
     assert definition.meaning
     assert definition.when
     with pytest.raises(FrozenInstanceError):
