@@ -34,7 +34,7 @@ class Connection(msgspec.Struct, frozen=True, gc=False):
     spans: list[Span]
     """SERVER first; empty if the trace is not sampled or this was a probe."""
     is_probe: bool
-    """Connected and closed, no byte, no server: health probes do that, and clients that fail in the TLS handshake."""
+    """Connected and closed, no byte, no server: health probes do that, and clients that fail in a handshake."""
 
 
 class ConnectionTracer:
@@ -69,8 +69,7 @@ class ConnectionTracer:
 def _is_probe(ending: ConnectionEnding) -> bool:
     if ending.server is not None or ending.received_bytes or ending.sent_bytes:
         return False
-    handshake_failed = ending.tls_version is not None and ending.tls_cipher is None
-    return handshake_failed or ending.termination_state[:1] in _NOBODY_BUT_THE_CLIENT
+    return ending.handshake_failed or ending.termination_state[:1] in _NOBODY_BUT_THE_CLIENT
 
 
 def _spans(ending: ConnectionEnding, flags: int, tracestate: str) -> list[Span]:
@@ -167,7 +166,7 @@ def _server_attributes(ending: ConnectionEnding, queue_milliseconds: int) -> Att
     if ending.backend != ending.frontend:
         add((semconv.HAPROXY_BACKEND_NAME, ending.backend))
     add((semconv.HAPROXY_TERMINATION_STATE, ending.termination_state))
-    if ending.tls_version is not None:
+    if ending.tls_version is not None or ending.handshake_milliseconds > 0:
         _add_timer(add, semconv.HAPROXY_TIME_HANDSHAKE, ending.handshake_milliseconds)
     _add_timer(add, semconv.HAPROXY_TIME_QUEUE, queue_milliseconds)
     _add_timer(add, semconv.HAPROXY_TIME_TOTAL, ending.total_milliseconds)

@@ -27,7 +27,7 @@ def record_of(time: str = TIME, **changes: str) -> bytes:
     return f"<134>1 {time} - haproxy 37 - [ht@1 {body}] message".encode()
 
 
-CONNECTION_NUMBERS = dict.fromkeys(("Th", "Tw", "Tc", "Tt", "rc", "bq", "sq", "U", "B"), "1")
+CONNECTION_NUMBERS = dict.fromkeys(("fc_err", "Th", "Tw", "Tc", "Tt", "rc", "bq", "sq", "U", "B"), "1")
 CONNECTION_TEXTS = {"id": "4bf92f35-77b3-4da6-a3ce-929d0e0e4736", "ts": "--", "f": "mail", "b": "imap", "s": "one", "ssl_bc": "0"}
 CONNECTION_PARAMETERS = {field.name: "-" for field in CONNECTION_FIELDS} | CONNECTION_NUMBERS | CONNECTION_TEXTS
 

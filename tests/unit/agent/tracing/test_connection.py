@@ -150,6 +150,10 @@ class TestTls:
 
 
 class TestTimes:
+    def test_the_proxy_protocol_takes_time_as_well(self, trace: Trace) -> None:
+        assert attributes_of(trace(Th="35").spans[0])["haproxy.time.handshake"] == 0.035
+        assert "haproxy.time.handshake" not in attributes_of(trace(Th="0").spans[0])
+
     def test_the_accept_is_the_start_where_haproxy_tells_it(self, trace: Trace) -> None:
         assert trace(start=str(START_MICRO), Tt="11").spans[0].start_unix_nano == START
 
@@ -237,7 +241,7 @@ class TestProbe:
 
     def test_a_handshake_that_failed(self, trace: Trace) -> None:
         """3.1 and later say PR, as for a rule that rejects; older ones write no such record."""
-        assert trace(ts="PR", sslv="TLSv1.3", sslc="(NONE)", **NO_SERVER, **NO_BYTES).is_probe
+        assert trace(ts="PR", fc_err="34", sslv="TLSv1.3", sslc="(NONE)", **NO_SERVER, **NO_BYTES).is_probe
         assert not trace(ts="PR", **{**TLS, **NO_SERVER, **NO_BYTES}).is_probe
 
     @pytest.mark.parametrize("byte", [{"U": "1", "B": "0"}, {"U": "0", "B": "1"}])
