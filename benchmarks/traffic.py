@@ -12,7 +12,7 @@ from functools import lru_cache
 from haproxy_telemetry_agent.spop.frames import LENGTH_BYTES, FrameFlags, FrameType
 from haproxy_telemetry_agent.spop.values import Value, encode_string, encode_value
 from haproxy_telemetry_agent.spop.varint import encode_varint
-from haproxy_telemetry_agent.wiring import REQUEST_MESSAGE, SD_ID
+from haproxy_telemetry_agent.wiring import REQUEST_MESSAGE, SD_ID, Plan
 from haproxy_telemetry_agent.wiring.fields import arguments, record_fields
 
 __all__ = ["Traffic"]
@@ -52,7 +52,7 @@ class Traffic:
 
     def __init__(self) -> None:
         rng = random.Random(_SEED)
-        first, *rest = (field.name for field in arguments() if field.before is None)
+        first, *rest = (field.name for field in arguments(Plan()) if field.before is None)
         assert first == "start", "the first argument is written while the load runs"
         self._notify_head = b"".join((encode_string(REQUEST_MESSAGE), bytes((len(rest) + 1,)), encode_string(first)))
         self._scripts = [_script(rng, rest) for _ in range(_SCRIPTS)]
@@ -150,7 +150,7 @@ def _record_template(rng: random.Random, milliseconds: int) -> bytes:
         "HPO": path,
         "HQ": query,
     }
-    parameters = " ".join(f'{field.name}="{values[field.name]}"' for field in record_fields())
+    parameters = " ".join(f'{field.name}="{values[field.name]}"' for field in record_fields(Plan()))
     message = (
         f"{client}:{client_port} [22/Nov/2026:13:50:34.094] https~ shop/web-{server} 0/0/1/{milliseconds * 9 // 10}/{milliseconds} "
         f'{status_code} {sent_bytes} - - ---- 12/12/3/1/0 0/0 "GET {path}{query} {protocol}"'

@@ -12,7 +12,7 @@ from .records import RecordError, SkipReason, parse_record
 from .spop import Action, Message, SetVar, VarScope
 from .telemetry import Telemetry
 from .tracing import Answerer, Connection, ConnectionTracer, Exchange, ExchangeTracer, Span
-from .wiring import CONNECTION_SD_ID, REQUEST_MESSAGE, SD_ID
+from .wiring import CONNECTION_SD_ID, REQUEST_MESSAGE, SD_ID, SPOE_EVENTS
 
 __all__ = ["Pipeline"]
 
@@ -20,6 +20,7 @@ _logger = logging.getLogger(__name__)
 _CONNECTION_SD_ID = CONNECTION_SD_ID.encode()
 _SD_IDS = frozenset({SD_ID.encode(), _CONNECTION_SD_ID})
 _TRANSACTION = VarScope.TRANSACTION
+_EVENTS = {event.message: number for number, event in enumerate(SPOE_EVENTS)}
 
 
 class Pipeline:
@@ -31,9 +32,10 @@ class Pipeline:
         connection_tracer: makes those of a connection of a ``mode tcp`` frontend.
         telemetry: counts.
         offer: takes one encoded span; must not wait.
+        asks: whether HAProxy asks us at all; in profile Stream it does not.
     """
 
-    __slots__ = ("_answerer", "_connection_tracer", "_offer", "_telemetry", "_tracer")
+    __slots__ = ("_answerer", "_connection_tracer", "_offer", "_telemetry", "_tracer", "_without_answer")
 
     def __init__(
         self,
@@ -43,25 +45,39 @@ class Pipeline:
         connection_tracer: ConnectionTracer,
         telemetry: Telemetry,
         offer: Callable[[bytes], None],
+        asks: bool = True,
     ) -> None:
         self._answerer = answerer
         self._tracer = tracer
         self._connection_tracer = connection_tracer
         self._telemetry = telemetry
         self._offer = offer
+        self._without_answer = "unanswered" if asks else "unasked"
 
     def notify(self, messages: list[Message]) -> list[Action]:
         """The actions that answer one NOTIFY; a message that is not ours gets none."""
         actions: list[Action] = []
+        # The messages of one frame were all written before the first was answered (a ``listen`` section's events come two by two).
+        carried: dict[str, str] = {}
         for message in messages:
-            if message.name != REQUEST_MESSAGE:
+            event = _EVENTS.get(message.name)
+            if event is None:
                 self._telemetry.message("other")
                 _logger.warning("message %r is none of this profile's: is spoe.cfg the one that `config` prints?", message.name)
                 continue
-            self._telemetry.message(REQUEST_MESSAGE)
-            answer = self._answerer.answer(dict(message.arguments))
-            self._telemetry.answered(sampled=answer.sampled, has_parent=answer.has_parent)
-            actions.extend([SetVar(_TRANSACTION, name, value) for name, value in answer.variables])
+            self._telemetry.message(message.name)
+            arguments = dict(message.arguments)
+            if carried:
+                arguments.update(carried)
+            if message.name == REQUEST_MESSAGE:
+                answer = self._answerer.answer(arguments)
+                self._telemetry.answered(sampled=answer.sampled, has_parent=answer.has_parent)
+                variables = answer.variables
+            else:
+                stamp = self._answerer.stamp(event, arguments)
+                variables = [] if stamp is None else [stamp]
+            carried.update(variables)
+            actions.extend([SetVar(_TRANSACTION, name, value) for name, value in variables])
         return actions
 
     def record(self, data: bytes) -> None:
@@ -93,11 +109,13 @@ class Pipeline:
             self._telemetry.recorded("no_request")
             return
         ending = exchange.ending
-        self._telemetry.recorded("answered" if ending.answered else "unanswered")
+        self._telemetry.recorded("answered" if ending.answered else self._without_answer)
         if ending.spoe_error is not None:
             self._telemetry.spoe_failed(ending.spoe_error)
+        if exchange.reason:
+            self._telemetry.decided(exchange.reason)
 
     def _send(self, spans: list[Span]) -> None:
-        self._telemetry.spans_made(len(spans))
+        self._telemetry.spans_made(spans)
         for span in spans:
             self._offer(encode_span(span))

@@ -9,7 +9,7 @@ import platform
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from .export import Result, SpanQueue
 from .records import SkipReason
+from .tracing import Span, SpanKind
 from .version import VERSION
 
 __all__ = ["PREFIX", "Telemetry"]
@@ -29,6 +30,8 @@ _MESSAGE_BUCKETS_SECONDS = (50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 1
 _EXPORT_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 _CONNECTION_KINDS = ("spop", "records")
+_KINDS = {SpanKind.INTERNAL.value: "internal", SpanKind.SERVER.value: "server", SpanKind.CLIENT.value: "client"}
+_REASONS = ("denied", "error", "excluded", "forced", "rate_limited", "rule", "slow")
 _DROP_REASONS = ("queue_full", "rejected", "retry_exhausted", "shutdown")
 _DISCONNECT_CODES = {
     0: "normal",
@@ -86,10 +89,12 @@ class Telemetry(Collector):
         self._answered: Counter[tuple[str, str]] = Counter(
             {(sampled, parent): 0 for sampled in ("true", "false") for parent in ("remote", "none")}
         )
-        self._records: Counter[str] = Counter(answered=0, unanswered=0, no_request=0, connection=0, probe=0)
+        self._records: Counter[str] = Counter(answered=0, unanswered=0, unasked=0, no_request=0, connection=0, probe=0)
         self._records_skipped: Counter[str] = Counter({reason.value: 0 for reason in SkipReason})
+        self._reasons: Counter[str] = Counter(dict.fromkeys(_REASONS, 0))
+        self._routes: Counter[str] = Counter(ok=0, refused=0)
         self._spoe_errors: Counter[str] = Counter()
-        self._spans: Counter[str] = Counter(server=0, client=0)
+        self._spans: Counter[str] = Counter(server=0, client=0, internal=0)
         self._spans_exported = 0
         self._spans_dropped: Counter[str] = Counter(dict.fromkeys(_DROP_REASONS, 0))
         self._export_requests: Counter[str] = Counter()
@@ -139,11 +144,19 @@ class Telemetry(Collector):
         self._answered["true" if sampled else "false", "remote" if has_parent else "none"] += 1
 
     def recorded(self, kind: str) -> None:
-        """A record was read: ``answered`` at its start, ``unanswered``, or ``no_request`` at all.
+        """A record was read: its start ``answered``, ``unanswered`` or (profile Stream) ``unasked``, or ``no_request`` at all.
 
         Of a ``mode tcp`` frontend: ``connection``, or ``probe`` if nothing came over it.
         """
         self._records[kind] += 1
+
+    def decided(self, reason: str) -> None:
+        """An exchange was sampled, or not, for another reason than the ordinary sampler's: rules count under ``rule``."""
+        self._reasons[reason.partition(" ")[0]] += 1
+
+    def routes_read(self, *, ok: bool) -> None:
+        """The file of routes was read again, and taken or refused."""
+        self._routes["ok" if ok else "refused"] += 1
 
     def record_skipped(self, reason: SkipReason, count: int = 1) -> None:
         """Records that are of no use."""
@@ -153,11 +166,10 @@ class Telemetry(Collector):
         """A record says that HAProxy got no answer: SPOE's error code."""
         self._spoe_errors[code if len(self._spoe_errors) < 64 or code in self._spoe_errors else "other"] += 1
 
-    def spans_made(self, count: int) -> None:
-        """One exchange gave ``count`` spans: SERVER, then CLIENT."""
-        if count:
-            self._spans["server"] += 1
-            self._spans["client"] += count - 1
+    def spans_made(self, spans: Sequence[Span]) -> None:
+        """One exchange gave these spans."""
+        for span in spans:
+            self._spans[_KINDS[span.kind]] += 1
 
     def exported(self, spans: int) -> None:
         """See ``ExportObserver``."""
@@ -206,6 +218,13 @@ class Telemetry(Collector):
             "start",
             self._records,
         )
+        yield _counter(
+            "sampling_reasons",
+            "Exchanges that something else than the ordinary sampler decided.",
+            "reason",
+            self._reasons,
+        )
+        yield _counter("routes_read", "Times the file of routes was read again.", "result", self._routes)
         yield _counter("records_skipped", "Records that could not be used, by reason.", "reason", self._records_skipped)
         yield _counter(
             "spoe_errors", "Exchanges that HAProxy got no answer for, by its SPOE error code.", "code", self._spoe_errors

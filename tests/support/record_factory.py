@@ -1,6 +1,6 @@
 """A record factory writes what HAProxy's ring sends: by default the end of a request that HAProxy answered itself."""
 
-from haproxy_telemetry_agent.wiring import record_fields
+from haproxy_telemetry_agent.wiring import Plan, record_fields
 
 __all__ = ["TRACE_ID", "framed", "record", "syslog"]
 
@@ -24,7 +24,7 @@ _VALUES = {
 def record(**values: str) -> bytes:
     """A whole record; `values` replace parameters of its structured data."""
     given = {**_VALUES, **values}
-    parameters = " ".join(f'{field.name}="{given.get(field.name, "-")}"' for field in record_fields())
+    parameters = " ".join(f'{field.name}="{given.get(field.name, "-")}"' for field in record_fields(Plan()))
     return syslog(f"[ht@1 {parameters}] message of the user's own".encode())
 
 

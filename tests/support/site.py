@@ -4,10 +4,11 @@ Its configuration has a way to every end an exchange can have: answered, denied,
 """
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import indent
+from typing import Any
 
 from support.agent import Agent
 from support.haproxies import FoundHAProxy
@@ -93,14 +94,24 @@ backend redispatched
 
 @contextlib.asynccontextmanager
 async def running_site(
-    found: FoundHAProxy, folder: Path, *, certificate: Path | None = None, endpoint: str | None = None
+    found: FoundHAProxy,
+    folder: Path,
+    *,
+    certificate: Path | None = None,
+    endpoint: str | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Site]:
-    """Starts all four, ends all four; `endpoint` is where the agent exports to, if not to the sink."""
+    """Starts all four, ends all four; `endpoint` is where the agent exports to, if not to the sink, `settings` are the agent's."""
     http_port, http2_port = free_port(), free_port()
     https_port = None if certificate is None else free_port()
     https_bind = "" if certificate is None else f"bind {ADDRESS}:{https_port} ssl crt {certificate} alpn h2,http/1.1"
-    async with OtlpSink() as sink, Upstream() as upstream, Agent(folder, endpoint=endpoint or sink.endpoint) as agent:
-        agent.spoe_path.write_text(agent.wiring("spoe"))
+    async with (
+        OtlpSink() as sink,
+        Upstream() as upstream,
+        Agent(folder, endpoint=endpoint or sink.endpoint, settings=settings) as agent,
+    ):
+        if agent.settings.get("profile") != "Stream":
+            agent.spoe_path.write_text(agent.wiring("spoe"))
         config = haproxy_config(agent, upstream, http_port=http_port, http2_port=http2_port, https_bind=https_bind)
         async with HAProxy(config, folder, binary=found.path) as haproxy:
             major, minor = found.version.split(".")[:2]

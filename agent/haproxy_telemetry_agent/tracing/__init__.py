@@ -6,6 +6,8 @@ from .connection_ending import ConnectionEnding
 from .context import IdGenerator, SpanContext, SpanId, TraceFlags, TraceId
 from .ending import Ending
 from .exchange import Exchange, ExchangeTracer
+from .propagation import Propagation
+from .routes import RoutesError
 from .sampling import AlwaysOff, AlwaysOn, ParentBased, Ratio, Sampler
 from .span import Attribute, Attributes, Span, SpanKind, SpanStatus
 
@@ -24,7 +26,9 @@ __all__ = [
     "ExchangeTracer",
     "IdGenerator",
     "ParentBased",
+    "Propagation",
     "Ratio",
+    "RoutesError",
     "Sampler",
     "Span",
     "SpanContext",

@@ -3,10 +3,11 @@
 HAProxy writes ``-`` for what it does not have and -1 for a timer whose phase was never reached. This module is where that ends.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from ..wiring import FIELDS
 from .context import SpanId
 from .state import State, decode_state
 
@@ -14,6 +15,10 @@ __all__ = ["BAD_REQUEST", "Ending", "read_ending"]
 
 BAD_REQUEST = "<BADREQ>"
 _ABSENT = "-"
+_TABLE = frozenset(field.name for field in FIELDS if field.record is not None)
+_OWN = _TABLE | {"excluded", "link"}
+"""What has a meaning of ours; all other keys are the user's."""
+_NOTHING: Mapping[str, str] = {}
 
 
 class Ending(msgspec.Struct, frozen=True, gc=False):
@@ -60,6 +65,20 @@ class Ending(msgspec.Struct, frozen=True, gc=False):
     received_bytes: int
     sent_bytes: int
     unique_id: str | None
+    extras: Mapping[str, str]
+    """What the user asked for, by the keys of ``wiring.Capture``."""
+    stamps: Sequence[int | None] | None
+    """Times of SPOE events, see ``stamps``."""
+    reason: str | None
+    """Why the trace is sampled or not, where it was not the ordinary sampler."""
+    excluded: bool
+    link: str | None
+    """``traceparent`` of a caller that is not trusted to be the parent."""
+
+    @property
+    def server_answered(self) -> bool:
+        """Whether the status code is the server's: HAProxy's 502 for an answer it refused (PH) is not what the server said."""
+        return self.response_milliseconds >= 0 and not self.termination_state.startswith("PH")
 
 
 def read_ending(end_unix_nano: int, fields: Mapping[str, str]) -> Ending:
@@ -121,7 +140,19 @@ def read_ending(end_unix_nano: int, fields: Mapping[str, str]) -> Ending:
         int(fields["U"]),
         int(fields["B"]),
         _word(fields["ID"]),
+        _extras(fields, state.extras),
+        state.stamps,
+        state.reason,
+        state.excluded or fields.get("excluded", _ABSENT) != _ABSENT,
+        state.link or _word(fields.get("link", _ABSENT)),
     )
+
+
+def _extras(fields: Mapping[str, str], of_state: Mapping[str, str] | None) -> Mapping[str, str]:
+    if len(fields) == len(_TABLE):
+        return of_state or _NOTHING
+    of_record = {key: value for key, value in fields.items() if key not in _OWN and value not in ("", _ABSENT)}
+    return of_record if of_state is None else {**of_state, **of_record}
 
 
 def _state_of_fallback(fields: Mapping[str, str]) -> State:

@@ -15,9 +15,10 @@ import msgspec
 __all__ = ["MAX_TOKEN_CHARACTERS", "State", "decode_state", "encode_state"]
 
 VERSION = 1
-MAX_TOKEN_CHARACTERS = 2048
+MAX_TOKEN_CHARACTERS = 4096
 _MAX_TEXT_CHARACTERS = 512
 """Longest text taken into a token; browsers' user agents are below 200."""
+_MAX_EXTRAS_BYTES = 1536
 
 
 class State(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -32,18 +33,30 @@ class State(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The caller's span; None for a root."""
     host: str | None = None
     user_agent: str | None = None
+    extras: dict[str, str] | None = None
+    """What the user asked for, by the keys of ``wiring.Capture``."""
+    stamps: list[int | None] | None = None
+    """Times of SPOE events, see ``stamps``; profile Full only."""
+    reason: str | None = None
+    """Why the trace is sampled or not, where it was not the ordinary sampler (``haproxy.sampling.reason``)."""
+    excluded: bool = False
+    """No span of ours is wanted: the trace context in the record is the caller's own."""
+    link: str | None = None
+    """``traceparent`` of a caller that is not trusted to be the parent."""
 
 
+_ORDINARY_ELEMENTS = 6
+_NOTHING_MORE = msgspec.structs.astuple(State(VERSION))[_ORDINARY_ELEMENTS:]
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(State)
 
 
 def encode_state(state: State) -> str:
     """The token; never longer than ``MAX_TOKEN_CHARACTERS``: longer text is cut."""
-    token = urlsafe_b64encode(_encoder.encode(state))
+    token = urlsafe_b64encode(_encode(state))
     if len(token) > MAX_TOKEN_CHARACTERS // 2:
-        cut = msgspec.structs.replace(state, host=_cut(state.host), user_agent=_cut(state.user_agent))
-        token = urlsafe_b64encode(_encoder.encode(cut))
+        cut = msgspec.structs.replace(state, host=_cut(state.host), user_agent=_cut(state.user_agent), extras=_fit(state.extras))
+        token = urlsafe_b64encode(_encode(cut))
     return token.decode("ascii")
 
 
@@ -54,6 +67,26 @@ def decode_state(token: str) -> State | None:
     except (ValueError, RecursionError, msgspec.DecodeError):
         return None
     return state if state.version == VERSION else None
+
+
+def _encode(state: State) -> bytes:
+    elements = msgspec.structs.astuple(state)
+    # The rest is for the few who asked for it.
+    return _encoder.encode(elements[:_ORDINARY_ELEMENTS] if elements[_ORDINARY_ELEMENTS:] == _NOTHING_MORE else elements)
+
+
+def _fit(extras: dict[str, str] | None) -> dict[str, str] | None:
+    """As many as there is room for, in their order."""
+    if extras is None:
+        return None
+    fitting: dict[str, str] = {}
+    left = _MAX_EXTRAS_BYTES
+    for key, value in extras.items():
+        left -= len(key.encode()) + len(value.encode()) + 6
+        if left < 0:
+            break
+        fitting[key] = value
+    return fitting
 
 
 def _cut(text: str | None) -> str | None:

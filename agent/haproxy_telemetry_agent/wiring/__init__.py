@@ -4,22 +4,33 @@ The operator may import this package, and nothing else of the agent.
 """
 
 from .connection_fields import CONNECTION_FIELDS
-from .fields import FIELDS, Field, record_fields, variable_name
+from .field import Field
+from .fields import FIELDS, arguments, record_fields
+from .formats import FORMATS
 from .frontend import render_frontend
-from .names import CONNECTION_SD_ID, REQUEST_MESSAGE, SD_ID
-from .plan import Plan, haproxy_address
+from .names import CONNECTION_SD_ID, REQUEST_MESSAGE, SD_ID, SPOE_EVENTS, variable_name
+from .plan import Capture, Plan, Profile, Sampling, haproxy_address
 from .sections import render_sections
 from .spoe import render_spoe
 from .tcp import render_tcp_frontend
+from .thresholds import ThresholdForce, ThresholdRule
 
 __all__ = [
     "CONNECTION_FIELDS",
     "CONNECTION_SD_ID",
     "FIELDS",
+    "FORMATS",
     "REQUEST_MESSAGE",
     "SD_ID",
+    "SPOE_EVENTS",
+    "Capture",
     "Field",
     "Plan",
+    "Profile",
+    "Sampling",
+    "ThresholdForce",
+    "ThresholdRule",
+    "arguments",
     "haproxy_address",
     "record_fields",
     "render_frontend",

@@ -9,7 +9,8 @@ spans twice.
 Measured on 2.6 to 3.2: the values of TLS are still there when either side has closed; without a server HAProxy writes ``<NOSRV>``.
 """
 
-from .fields import Field, variable_name
+from .field import Field
+from .names import variable_name
 
 __all__ = ["CONNECTION_FIELDS"]
 

@@ -14,16 +14,21 @@ __all__ = ["render_sections"]
 
 
 def render_sections(plan: Plan) -> str:
-    """The text of the sections, valid from HAProxy 2.6 on."""
-    return f"""\
+    """The text of the sections, valid from HAProxy 2.6 on; with profile Stream it is the ring alone."""
+    return _RING.format(plan=plan) + ("" if plan.profile == "Stream" else _BACKEND.format(plan=plan))
+
+
+_RING = f"""\
 ring {RING}
     format rfc5424
     maxlen 8192
     size 1048576
     timeout connect 1s
     timeout server 10s
-    server agent {plan.records_address} log-proto octet-count
+    server agent {{plan.records_address}} log-proto octet-count
+"""
 
+_BACKEND = f"""
 defaults {DEFAULTS}
     mode tcp
     timeout connect 100ms
@@ -35,8 +40,8 @@ backend {AGENT_BACKEND} from {DEFAULTS}
     timeout check 100ms
     .if version_atleast(3.1)
     retries 0
-    server agent {plan.spop_address} check inter 500ms fastinter 100ms downinter 1s fall 2 rise 2 pool-low-conn 64
+    server agent {{plan.spop_address}} check inter 500ms fastinter 100ms downinter 1s fall 2 rise 2 pool-low-conn 64
     .else
-    server agent {plan.spop_address} check inter 500ms fastinter 100ms downinter 1s fall 2 rise 2
+    server agent {{plan.spop_address}} check inter 500ms fastinter 100ms downinter 1s fall 2 rise 2
     .endif
 """

@@ -8,8 +8,7 @@ only if the client's first bytes happen to be there already, 0 of 100 times).
 """
 
 from .connection_fields import CONNECTION_FIELDS
-from .fields import variable_name
-from .names import CONNECTION_SD_ID, RING
+from .names import CONNECTION_SD_ID, RING, variable_name
 
 __all__ = ["render_tcp_frontend"]
 

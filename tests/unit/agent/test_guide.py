@@ -3,9 +3,9 @@
 import pytest
 
 from haproxy_telemetry_agent.guide import render_guide
-from haproxy_telemetry_agent.wiring import Plan, render_frontend, render_sections, render_spoe, render_tcp_frontend
+from haproxy_telemetry_agent.wiring import Plan, Sampling, render_frontend, render_sections, render_spoe, render_tcp_frontend
 
-PLANS = [Plan(), Plan(fallback_ratio=0.5, spoe_path="/run/spoe.cfg", spop_address="unix@/run/spoa.sock")]
+PLANS = [Plan(), Plan(sampling=Sampling(threshold="80000000000000"), spoe_path="/run/spoe.cfg", spop_address="unix@/run/spoa.sock")]
 
 
 def configuration_of(text: str) -> list[str]:

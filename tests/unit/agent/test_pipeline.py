@@ -12,12 +12,12 @@ from haproxy_telemetry_agent.pipeline import Pipeline
 from haproxy_telemetry_agent.spop import Message, SetVar, VarScope
 from haproxy_telemetry_agent.telemetry import PREFIX, Telemetry
 from haproxy_telemetry_agent.tracing import AlwaysOn, Answerer, ConnectionTracer, ExchangeTracer, IdGenerator, ParentBased
-from haproxy_telemetry_agent.wiring import CONNECTION_FIELDS, REQUEST_MESSAGE, record_fields
+from haproxy_telemetry_agent.wiring import CONNECTION_FIELDS, REQUEST_MESSAGE, Plan, record_fields
 
 TIME = "2026-11-22T13:50:34.119025+00:00"
 NUMBERS = {"ST": "200", "TR": "0", "Tw": "0", "Tc": "1", "Tr": "2", "Ta": "3", "rc": "0", "bq": "0", "sq": "0", "U": "1", "B": "2"}
 TEXTS = {"ts": "--", "HM": "GET", "HV": "HTTP/1.1", "f": "fe", "b": "be", "s": "one", "ssl_bc": "0", "HPO": "/", "HQ": ""}
-PARAMETERS = {field.name: "-" for field in record_fields()} | NUMBERS | TEXTS
+PARAMETERS = {field.name: "-" for field in record_fields(Plan())} | NUMBERS | TEXTS
 SAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 

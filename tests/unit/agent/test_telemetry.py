@@ -14,12 +14,18 @@ from haproxy_telemetry_agent.export import Result, SpanQueue, Verdict
 from haproxy_telemetry_agent.records import SkipReason
 from haproxy_telemetry_agent.spop import StatusCode
 from haproxy_telemetry_agent.telemetry import PREFIX, Telemetry
+from haproxy_telemetry_agent.tracing import Span, SpanId, SpanKind, TraceId
 
 Samples = dict[str, float]
 """Values by series, as ``name{label=value}`` without our prefix."""
 
 OK = Result(Verdict.DELIVERED, "200")
 BUCKETS = ["0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1.0", "2.5", "5.0", "10.0", "+Inf"]
+
+
+def spans_of(*kinds: SpanKind) -> list[Span]:
+    """One span of each kind."""
+    return [Span(TraceId(bytes(16)), SpanId(bytes(8)), None, 0, False, "", "", kind, 0, 0) for kind in kinds]
 
 
 @pytest.fixture
@@ -71,9 +77,12 @@ def what_changed(telemetry: Telemetry, act: Callable[[], None]) -> Samples:
         (lambda it: it.record_skipped(SkipReason.TRUNCATED), {"records_skipped_total{reason=truncated}": 1}),
         (lambda it: it.record_skipped(SkipReason.TOO_LONG, 3), {"records_skipped_total{reason=too_long}": 3}),
         (lambda it: it.spoe_failed("259"), {"spoe_errors_total{code=259}": 1}),
-        (lambda it: it.spans_made(0), {}),
-        (lambda it: it.spans_made(1), {"spans_made_total{kind=server}": 1}),
-        (lambda it: it.spans_made(2), {"spans_made_total{kind=server}": 1, "spans_made_total{kind=client}": 1}),
+        (lambda it: it.spans_made([]), {}),
+        (lambda it: it.spans_made(spans_of(SpanKind.SERVER)), {"spans_made_total{kind=server}": 1}),
+        (
+            lambda it: it.spans_made(spans_of(*SpanKind)),
+            {f"spans_made_total{{kind={kind}}}": 1 for kind in ("server", "client", "internal")},
+        ),
         (lambda it: it.dropped(7, "queue_full"), {"spans_dropped_total{reason=queue_full}": 7}),
     ],
 )
@@ -128,8 +137,8 @@ class TestFirstScrape:
             ("open_connections", "kind", ["spop", "records"]),
             ("records_skipped_total", "reason", [reason.value for reason in SkipReason]),
             ("spans_dropped_total", "reason", ["queue_full", "rejected", "retry_exhausted", "shutdown"]),
-            ("spans_made_total", "kind", ["server", "client"]),
-            ("exchanges_recorded_total", "start", ["answered", "unanswered", "no_request", "connection", "probe"]),
+            ("spans_made_total", "kind", ["server", "client", "internal"]),
+            ("exchanges_recorded_total", "start", ["answered", "unanswered", "unasked", "no_request", "connection", "probe"]),
             (
                 "exchanges_answered_total",
                 "parent",

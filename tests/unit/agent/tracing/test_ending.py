@@ -6,7 +6,7 @@ import pytest
 
 from haproxy_telemetry_agent.tracing.ending import read_ending
 from haproxy_telemetry_agent.tracing.state import VERSION, State, encode_state
-from haproxy_telemetry_agent.wiring import record_fields
+from haproxy_telemetry_agent.wiring import Plan, record_fields
 
 Record = Callable[..., dict[str, str]]
 
@@ -117,7 +117,7 @@ def test_a_token_with_a_parent_that_is_no_id_has_none(record: Record) -> None:
     assert read_ending(1, record(state=token)).parent_span_id is None
 
 
-@pytest.mark.parametrize("parameter", [field.name for field in record_fields()])
+@pytest.mark.parametrize("parameter", [field.name for field in record_fields(Plan())])
 def test_a_record_that_lacks_a_parameter_is_of_another_version(record: Record, parameter: str) -> None:
     """So every parameter of the record is read, and no other: the base record has just these."""
     fields = record()
@@ -127,7 +127,7 @@ def test_a_record_that_lacks_a_parameter_is_of_another_version(record: Record, p
 
 
 def test_the_record_of_these_tests_is_the_one_that_haproxy_is_told_to_write(record: Record) -> None:
-    assert [*record()] == [field.name for field in record_fields()]
+    assert [*record()] == [field.name for field in record_fields(Plan())]
 
 
 @pytest.mark.parametrize("parameter", [*NUMBERS, "start", "seen", "routed", "parent"])

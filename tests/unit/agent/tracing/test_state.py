@@ -17,7 +17,20 @@ CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, l
 
 def states(texts: st.SearchStrategy[str]) -> st.SearchStrategy[State]:
     optional = st.one_of(st.none(), texts)
-    return st.builds(State, st.just(VERSION), MICROSECONDS, MICROSECONDS, PARENTS, optional, optional)
+    return st.builds(
+        State,
+        st.just(VERSION),
+        MICROSECONDS,
+        MICROSECONDS,
+        PARENTS,
+        optional,
+        optional,
+        extras=st.one_of(st.none(), st.dictionaries(st.sampled_from(["q.a", "q.b", "x.c"]), texts, max_size=3)),
+        stamps=st.one_of(st.none(), st.lists(st.one_of(st.none(), st.integers(0, 2**53)), max_size=8)),
+        reason=st.sampled_from([None, "forced"]),
+        excluded=st.booleans(),
+        link=st.sampled_from([None, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"]),
+    )
 
 
 def token_of(*elements: object) -> str:
@@ -46,9 +59,10 @@ def test_long_text_is_cut_and_everything_else_stays(state: State) -> None:
     assert len(token) <= MAX_TOKEN_CHARACTERS
     decoded = decode_state(token)
     assert decoded is not None
-    assert msgspec.structs.replace(decoded, host=None, user_agent=None) == msgspec.structs.replace(
-        state, host=None, user_agent=None
+    assert msgspec.structs.replace(decoded, host=None, user_agent=None, extras=None) == msgspec.structs.replace(
+        state, host=None, user_agent=None, extras=None
     )
+    assert (decoded.extras or {}).items() <= (state.extras or {}).items()
     for kept, whole in ((decoded.host, state.host), (decoded.user_agent, state.user_agent)):
         assert (kept is None) == (whole is None)
         assert (whole or "").startswith(kept or "")
@@ -68,9 +82,9 @@ def test_an_ordinary_token_is_short() -> None:
 
 
 def test_elements_of_a_later_agent_are_ignored() -> None:
-    assert decode_state(token_of(VERSION, 7, None, None, "host", "agent", "new", {"newer": [1]})) == State(
-        VERSION, start_unix_micro=7, host="host", user_agent="agent"
-    )
+    assert decode_state(
+        token_of(*msgspec.structs.astuple(State(VERSION, 7, None, None, "host", "agent")), "new", {"newer": [1]})
+    ) == State(VERSION, start_unix_micro=7, host="host", user_agent="agent")
 
 
 def test_elements_of_an_earlier_agent_are_enough() -> None:

@@ -1,0 +1,71 @@
+"""The timeline of an exchange: when each phase began, from HAProxy's clocks and timers, never out of order.
+
+HAProxy's clocks (microseconds) win over its timers (whole milliseconds, cut). Where only timers tell, every moment is a lower
+bound: a parent that starts after its child looks broken.
+"""
+
+import msgspec
+
+from .ending import Ending
+
+__all__ = ["Timeline", "timeline"]
+
+_NANOSECONDS_PER_MICROSECOND = 1_000
+_NANOSECONDS_PER_MILLISECOND = 1_000_000
+
+
+class Timeline(msgspec.Struct, frozen=True, gc=False):
+    """Moments, all Unix nanoseconds, none after the end."""
+
+    start: int
+    """First byte of the request."""
+    turn: int
+    """HAProxy turned to the server: its rules through, its queues left."""
+    end: int
+
+    def connected(self, ending: Ending) -> int | None:
+        """The server's connection was there; None if there never was one."""
+        if ending.server is None or ending.connect_milliseconds < 0:
+            return None
+        return min(self.turn + ending.connect_milliseconds * _NANOSECONDS_PER_MILLISECOND, self.end)
+
+    def responded(self, ending: Ending) -> int | None:
+        """The server's response headers were there; None if they never came."""
+        connected = self.connected(ending)
+        if connected is None or ending.response_milliseconds < 0:
+            return None
+        return min(connected + ending.response_milliseconds * _NANOSECONDS_PER_MILLISECOND, self.end)
+
+
+def timeline(ending: Ending) -> Timeline:
+    """The timeline of one exchange."""
+    start = _start_unix_nano(ending)
+    return Timeline(start, _turn_unix_nano(ending, start), ending.end_unix_nano)
+
+
+def _start_unix_nano(ending: Ending) -> int:
+    """The first byte of the request, as exactly as HAProxy told it; never after the end.
+
+    Before 3.0 only the end of the headers is known to the microsecond. They mostly come in one segment, then that is the start as
+    well; if it took them longer, HAProxy's total time tells the start to the millisecond. (``TR`` would not do: it goes on while
+    the agent is asked.)
+    """
+    if ending.start_unix_micro is not None:
+        start = ending.start_unix_micro * _NANOSECONDS_PER_MICROSECOND
+    else:
+        start = ending.end_unix_nano - max(ending.total_milliseconds, 0) * _NANOSECONDS_PER_MILLISECOND
+        if ending.seen_unix_micro is not None:
+            seen = ending.seen_unix_micro * _NANOSECONDS_PER_MICROSECOND
+            if seen - start < _NANOSECONDS_PER_MILLISECOND:
+                start = seen
+    return max(0, min(start, ending.end_unix_nano))
+
+
+def _turn_unix_nano(ending: Ending, start_unix_nano: int) -> int:
+    """Never later than it was: our last rule's clock (rules behind it may take longer, which only ``TR`` knows), and timers."""
+    request_milliseconds = max(ending.request_milliseconds - 1, 0)
+    turn = start_unix_nano + request_milliseconds * _NANOSECONDS_PER_MILLISECOND
+    if ending.routed_unix_micro is not None:
+        turn = max(turn, ending.routed_unix_micro * _NANOSECONDS_PER_MICROSECOND)
+    turn += max(ending.queue_milliseconds, 0) * _NANOSECONDS_PER_MILLISECOND
+    return min(turn, ending.end_unix_nano)
