@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from haproxy_telemetry_agent.tracing.connection import Connection, ConnectionTracer
 from haproxy_telemetry_agent.tracing.context import MAX_DERIVED_SPAN_IDS, SpanContext, SpanId, TraceId, derived_span_id
+from haproxy_telemetry_agent.tracing.limits import SpanLimits
 from haproxy_telemetry_agent.tracing.request import Request
 from haproxy_telemetry_agent.tracing.sampling import AlwaysOff, AlwaysOn, Decision, ParentBased, Ratio, Sampler
 from haproxy_telemetry_agent.tracing.span import Attribute, Span, SpanKind, SpanStatus
@@ -293,6 +294,27 @@ class TestSampling:
 
         trace(sampler=Asked())
         assert asked == [(TRACE_ID, None, Request(frontend="mail", client_address="192.0.2.10"))]
+
+    @pytest.mark.parametrize("sampled", [True, False])
+    def test_what_the_sampler_wants_to_be_said_is_said_once(self, trace: Trace, sampled: bool) -> None:
+        class Ruled:
+            def decide(self, trace_id: TraceId, parent: SpanContext | None, request: Request) -> Decision:
+                return Decision(sampled=sampled, threshold=None, reason="rule mail", attributes=(("why", "said"),))
+
+        connection = trace(sampler=Ruled())
+        assert connection.reason == "rule mail"
+        said = [
+            {name: value for name, value in span.attributes if name in {"why", "haproxy.sampling.reason"}}
+            for span in connection.spans
+        ]
+        assert said == ([{"why": "said", "haproxy.sampling.reason": "rule mail"}, {}] if sampled else [])
+
+
+def test_spans_are_kept_within_their_limits(connection_record: Record) -> None:
+    tracer = ConnectionTracer(sampler=AlwaysOn(), limits=SpanLimits(attribute_count=3))
+    for span in tracer.trace(END, connection_record()).spans:
+        assert len(span.attributes) == 3
+        assert span.dropped_attributes_count > 0
 
 
 def test_the_users_unique_id_is_kept(trace: Trace) -> None:
