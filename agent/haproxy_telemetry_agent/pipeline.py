@@ -102,6 +102,8 @@ class Pipeline:
             self._telemetry.recorded("probe" if made.is_probe else "connection")
         else:
             self._count(made)
+        if made.reason:
+            self._telemetry.decided(made.reason)
         self._send(made.spans)
 
     def _count(self, exchange: Exchange) -> None:
@@ -112,8 +114,6 @@ class Pipeline:
         self._telemetry.recorded("answered" if ending.answered else self._without_answer)
         if ending.spoe_error is not None:
             self._telemetry.spoe_failed(ending.spoe_error)
-        if exchange.reason:
-            self._telemetry.decided(exchange.reason)
 
     def _send(self, spans: list[Span]) -> None:
         self._telemetry.spans_made(spans)

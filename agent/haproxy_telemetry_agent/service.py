@@ -82,7 +82,7 @@ class Service:
                 limits=make_limits(settings.spans),
                 baggage_keys=propagation.baggage_attributes,
             ),
-            connection_tracer=ConnectionTracer(sampler=sampler),
+            connection_tracer=ConnectionTracer(sampler=sampler, limits=make_limits(settings.spans)),
             telemetry=self.telemetry,
             offer=self._exporter.offer,
             asks=settings.profile != "Stream",

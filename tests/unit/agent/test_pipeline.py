@@ -11,7 +11,19 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 from haproxy_telemetry_agent.pipeline import Pipeline
 from haproxy_telemetry_agent.spop import Message, SetVar, VarScope
 from haproxy_telemetry_agent.telemetry import PREFIX, Telemetry
-from haproxy_telemetry_agent.tracing import AlwaysOn, Answerer, ConnectionTracer, ExchangeTracer, IdGenerator, ParentBased
+from haproxy_telemetry_agent.tracing import (
+    AlwaysOn,
+    Answerer,
+    ConnectionTracer,
+    ExchangeTracer,
+    IdGenerator,
+    ParentBased,
+    Sampler,
+    SpanContext,
+    TraceId,
+)
+from haproxy_telemetry_agent.tracing.request import Request
+from haproxy_telemetry_agent.tracing.sampling import Decision
 from haproxy_telemetry_agent.wiring import CONNECTION_FIELDS, REQUEST_MESSAGE, Plan, record_fields
 
 TIME = "2026-11-22T13:50:34.119025+00:00"
@@ -27,7 +39,7 @@ def record_of(time: str = TIME, **changes: str) -> bytes:
     return f"<134>1 {time} - haproxy 37 - [ht@1 {body}] message".encode()
 
 
-CONNECTION_NUMBERS = dict.fromkeys(("Th", "Tw", "Tc", "Tt", "rc", "bq", "sq", "U", "B"), "1")
+CONNECTION_NUMBERS = dict.fromkeys(("fc_err", "Th", "Tw", "Tc", "Tt", "rc", "bq", "sq", "U", "B"), "1")
 CONNECTION_TEXTS = {"id": "4bf92f35-77b3-4da6-a3ce-929d0e0e4736", "ts": "--", "f": "mail", "b": "imap", "s": "one", "ssl_bc": "0"}
 CONNECTION_PARAMETERS = {field.name: "-" for field in CONNECTION_FIELDS} | CONNECTION_NUMBERS | CONNECTION_TEXTS
 
@@ -41,7 +53,7 @@ def connection_record_of(**changes: str) -> bytes:
 class Agent:
     """A pipeline, what came out of it, and what it counted."""
 
-    def __init__(self) -> None:
+    def __init__(self, connection_sampler: Sampler | None = None) -> None:
         self.telemetry = Telemetry()
         self.exported: list[OtlpSpan] = []
         ids = IdGenerator(random.Random(1).getrandbits)
@@ -49,7 +61,7 @@ class Agent:
         self.pipeline = Pipeline(
             answerer=Answerer(sampler=sampler, ids=ids),
             tracer=ExchangeTracer(sampler=sampler, ids=ids),
-            connection_tracer=ConnectionTracer(sampler=sampler),
+            connection_tracer=ConnectionTracer(sampler=connection_sampler or sampler),
             telemetry=self.telemetry,
             offer=lambda span: self.exported.append(OtlpSpan.FromString(span)),
         )
@@ -139,6 +151,16 @@ class TestRecord:
             ("spans_made", "server"): 1,
             ("spans_made", "client"): 1,
         }
+
+    def test_of_a_connection_that_a_rule_decided_on_counts_for_the_rule(self) -> None:
+        class Ruled:
+            def decide(self, trace_id: TraceId, parent: SpanContext | None, request: Request) -> Decision:
+                return Decision(sampled=False, threshold=None, reason="rule mail")
+
+        agent = Agent(connection_sampler=Ruled())
+        agent.pipeline.record(connection_record_of())
+        assert agent.exported == []
+        assert agent.counted() == {("exchanges_recorded", "connection"): 1, ("sampling_reasons", "rule"): 1}
 
     def test_of_a_probe_is_counted_only(self, agent: Agent) -> None:
         agent.pipeline.record(connection_record_of(s="<NOSRV>", ts="CR", U="0", B="0"))
