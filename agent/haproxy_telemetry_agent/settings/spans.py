@@ -16,8 +16,8 @@ __all__ = ["Attribute", "CapturedHeader", "Forwarded", "PathScrub", "Sample", "S
 CapturedHeader = Annotated[
     str,
     msgspec.Meta(
-        # What a parameter of HAProxy's record may be called, less the two characters in front of the name. No underscores: HAProxy's
-        # variables have them in place of dashes.
+        # What a parameter of HAProxy's record may be called, less the two characters in front of the name. No underscores:
+        # HAProxy's variables have them in place of dashes.
         pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,29}$(?!\n)",
         description="a header's name of at most 30 letters, digits and dashes",
     ),
