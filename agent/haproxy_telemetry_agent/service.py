@@ -23,7 +23,18 @@ from .resource import resource_attributes
 from .settings import Settings, SettingsError, duration_seconds
 from .spop_server import SpopServer
 from .telemetry import Telemetry
-from .tracing import AlwaysOff, AlwaysOn, Answerer, ExchangeTracer, IdGenerator, ParentBased, Ratio, Sampler
+from .tracing import (
+    AlwaysOff,
+    AlwaysOn,
+    Answerer,
+    ExchangeTracer,
+    IdGenerator,
+    MiniLanguage,
+    MiniLimits,
+    ParentBased,
+    Ratio,
+    Sampler,
+)
 from .tracing.semconv import SCHEMA_URL
 from .version import VERSION
 
@@ -32,6 +43,8 @@ __all__ = ["Service"]
 _logger = logging.getLogger(__name__)
 
 SCOPE_NAME = "haproxy-telemetry-agent"
+_EXPIRE_SECONDS = 1.0
+_EXPIRE_MORE_SECONDS = 0.01
 
 
 class Service:
@@ -51,7 +64,9 @@ class Service:
         ids = IdGenerator(random.Random(random.SystemRandom().getrandbits(256)).getrandbits)  # noqa: S311 - ids, not secrets
         self._exporter = self._make_exporter()
         spans = settings.spans
-        pipeline = Pipeline(
+        minilanguage = make_minilanguage(settings, sampler=sampler, ids=ids)
+        self.telemetry.watch_minilanguage(minilanguage)
+        self._pipeline = pipeline = Pipeline(
             answerer=Answerer(sampler=sampler, ids=ids),
             tracer=ExchangeTracer(
                 sampler=sampler,
@@ -59,6 +74,7 @@ class Service:
                 known_methods=frozenset(spans.known_methods),
                 sensitive_query_parameters=frozenset(spans.sensitive_query_parameters) if spans.redact_query else frozenset(),
             ),
+            minilanguage=minilanguage,
             telemetry=self.telemetry,
             offer=self._exporter.offer,
         )
@@ -75,6 +91,7 @@ class Service:
             max_connections=limits.max_connections,
             max_record_bytes=limits.max_record_bytes,
         )
+        self._expiry: asyncio.TimerHandle | None = None
         self._listening = False
         self._endpoint = Endpoint(registry=self.telemetry.registry, ready=lambda: self._listening)
 
@@ -99,6 +116,7 @@ class Service:
         self._exporter.start()
         await self._record_server.start(records)
         await self._spop_server.start(spop)
+        self._expire()
         self._listening = True
         await self._endpoint.start(http)
         _logger.info(
@@ -116,6 +134,9 @@ class Service:
         deadline_seconds = loop.time() + timeout_seconds
         self._listening = False
         self._spop_server.close()
+        if self._expiry is not None:
+            self._expiry.cancel()
+        self._pipeline.close()
         await self._record_server.close()
         await self._exporter.close(max(deadline_seconds - loop.time(), 0.1))
         await self._endpoint.close()
@@ -123,6 +144,10 @@ class Service:
         for address in (addresses.spop, addresses.records, addresses.http):
             unlink(address)
         _logger.info("stopped")
+
+    def _expire(self) -> None:
+        more = self._pipeline.expire()
+        self._expiry = asyncio.get_running_loop().call_later(_EXPIRE_MORE_SECONDS if more else _EXPIRE_SECONDS, self._expire)
 
     def _make_exporter(self) -> Exporter:
         settings = self._settings.exporter
@@ -160,6 +185,22 @@ def make_sampler(settings: Settings) -> Sampler:
     else:
         root = AlwaysOn() if sampling.type.endswith("AlwaysOn") else AlwaysOff()
     return ParentBased(root) if sampling.type.startswith("ParentBased") else root
+
+
+def make_minilanguage(settings: Settings, *, sampler: Sampler, ids: IdGenerator) -> MiniLanguage:
+    """What understands the mini-language, within the limits that the settings name."""
+    own = settings.minilanguage
+    limits = MiniLimits(
+        max_exchanges=own.max_exchanges,
+        max_bytes=own.max_bytes,
+        max_spans=own.max_spans,
+        max_tags=own.max_tags,
+        max_text_characters=own.max_text_characters,
+        request_silence_seconds=duration_seconds(own.request_timeout),
+        server_silence_seconds=duration_seconds(own.server_timeout),
+        upgraded_silence_seconds=duration_seconds(own.upgraded_timeout),
+    )
+    return MiniLanguage(sampler=sampler, ids=ids, limits=limits, server_spans=own.server_spans)
 
 
 def make_tls(settings: Settings) -> ssl.SSLContext | None:

@@ -1,9 +1,11 @@
 """OpenTelemetry's half of the agent: trace context, sampling, and the spans of an exchange. Pure: no SDK, no clock, no I/O."""
 
 from .answer import Answer, Answerer
+from .clauses import WarningReason
 from .context import IdGenerator, SpanContext, SpanId, TraceFlags, TraceId
 from .ending import Ending
 from .exchange import Exchange, ExchangeTracer
+from .minilang import MiniLanguage, MiniLimits
 from .sampling import AlwaysOff, AlwaysOn, ParentBased, Ratio, Sampler
 from .span import Attribute, Attributes, Span, SpanKind, SpanStatus
 
@@ -18,6 +20,8 @@ __all__ = [
     "Exchange",
     "ExchangeTracer",
     "IdGenerator",
+    "MiniLanguage",
+    "MiniLimits",
     "ParentBased",
     "Ratio",
     "Sampler",
@@ -28,4 +32,5 @@ __all__ = [
     "SpanStatus",
     "TraceFlags",
     "TraceId",
+    "WarningReason",
 ]
