@@ -87,7 +87,7 @@ spoe-message http-response-error
     event on-http-response if !good
 spoe-message server-session-end
     args id=unique-id
-    args span=str("HTTP response") finish=str("") finish=str("Server session")
+    args span=str("HTTP response") finish=str("") str("Server session")
     event on-http-response
 spoe-message client-session-end
     args id=unique-id finish=str("*")

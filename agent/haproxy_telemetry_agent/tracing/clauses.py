@@ -171,7 +171,10 @@ class _Reader:
         elif name in ("child-of", "follows-from"):
             self._reference(name, value)
         elif name == "finish":
-            self._finish(value)
+            # The one argument that may go on: each value is a span to finish.
+            for one in (value, *data):
+                self._finish(one)
+            return
         elif name == "id":
             self._id(value)
         elif name in ("traceparent", "tracestate"):

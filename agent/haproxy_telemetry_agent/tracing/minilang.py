@@ -37,7 +37,7 @@ _EVENT_KEY = "event"
 _DEFAULT_EVENT_NAME = "log"
 _STATUS_CODE_TAGS = ("http.status_code", "http.response.status_code")
 _SWITCHING_PROTOCOLS = (101, "101")
-_TAG_BYTES = 120
+_TAG_BYTES = 80
 _EVENT_BYTES = 300
 _NANOSECONDS_PER_SECOND = 1_000_000_000
 

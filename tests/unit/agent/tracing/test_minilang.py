@@ -347,9 +347,9 @@ class TestForgetting:
     def test_too_many_bytes(self) -> None:
         talk = Talk(max_bytes=10_000, max_text_characters=10_000)
         talk.say(("span", "a"))
-        talk.say(("span", "b"), ("tag", "k"), ("", "x" * 7_000), exchange_id="two")
+        talk.say(("span", "b"), ("tag", "k"), ("", "x" * 8_000), exchange_id="two")
         assert [span.name for span in talk.spans] == ["a"]
-        talk.say(("span", "b"), ("tag", "l"), ("", "x" * 7_000), exchange_id="two")
+        talk.say(("span", "b"), ("tag", "l"), ("", "x" * 8_000), exchange_id="two")
         assert [span.name for span in talk.spans] == ["a", "b"]
         assert talk.language.size_bytes == 0
 

@@ -103,7 +103,7 @@ def test_bytes_are_bounded_too() -> None:
     assert table.take_excess() == []
     last = table.get("b")
     assert last is not None
-    table.charge(last, 8_000)
+    table.charge(last, 9_000)
     assert ids(table.take_excess()) == ["a"]
     table.charge(last, 9_000)
     assert ids(table.take_excess()) == ["b"]
