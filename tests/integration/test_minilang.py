@@ -4,6 +4,7 @@ The file is ours and says what the original's example says, and every kind of ar
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,9 +171,11 @@ backend none
     server gone {ADDRESS}:{free_port()} disabled
 backend agents
     mode tcp
+    option spop-check
     timeout connect 1s
+    timeout check 5s
     timeout server 30s
-    server agent {agent.listen["spop"]}
+    server agent {agent.listen["spop"]} check inter 500ms fastinter 100ms fall 3 rise 1
 """
 
 
@@ -183,6 +186,7 @@ class MiniSite:
     sink: OtlpSink
     upstream: Upstream
     agent: Agent
+    haproxy: HAProxy
     ports: dict[str, int]
 
     async def request(self, target: str, *, engine: str = "plain", headers: dict[str, str] | None = None) -> UpstreamRequest:
@@ -208,9 +212,9 @@ class MiniSite:
         return root
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def site(found_haproxy: FoundHAProxy, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[MiniSite]:
-    folder: Path = tmp_path_factory.mktemp("minilang")
+@contextlib.asynccontextmanager
+async def running_mini_site(found: FoundHAProxy, folder: Path) -> AsyncIterator[MiniSite]:
+    """Starts all four, ends all four."""
     ports = {name: free_port() for name in ("plain", "h2", "continuing", "session")}
     limits = {"requestTimeout": "1s", "serverTimeout": "5s", "upgradedTimeout": "60m"}
     files = {
@@ -222,11 +226,17 @@ async def site(found_haproxy: FoundHAProxy, tmp_path_factory: pytest.TempPathFac
         OtlpSink() as sink,
         Upstream() as upstream,
         Agent(folder, endpoint=sink.endpoint, settings={"minilanguage": limits}) as agent,
-        HAProxy(haproxy_config(agent, upstream, ports), folder, binary=found_haproxy.path, files=files),
+        HAProxy(haproxy_config(agent, upstream, ports), folder, binary=found.path, files=files) as haproxy,
     ):
-        yield MiniSite(sink, upstream, agent, ports)
-        assert (await agent.metrics())["minilang_exchanges_open"] == 0
+        yield MiniSite(sink, upstream, agent, haproxy, ports)
     assert not [line for line in agent.process.lines if "ERROR" in line or "WARNING" in line or "Traceback" in line]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def site(found_haproxy: FoundHAProxy, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[MiniSite]:
+    async with running_mini_site(found_haproxy, tmp_path_factory.mktemp("minilang")) as running:
+        yield running
+        assert (await running.agent.metrics())["minilang_exchanges_open"] == 0
 
 
 def check_tree(spans: dict[str, SinkSpan], root_parent: str = "") -> None:
@@ -392,3 +402,25 @@ async def test_messages_are_counted_under_one_name(site: MiniSite) -> None:
     assert 'messages_total{message="other"}' not in metrics
     assert metrics['minilang_spans_made_total{kind="server"}'] > 0
     assert metrics["queue_size"] >= 0
+
+
+async def test_a_stop_of_the_agent_closes_what_is_open(found_haproxy: FoundHAProxy, tmp_path: Path) -> None:
+    async with running_mini_site(found_haproxy, tmp_path) as site, RawConnection.open(site.ports["plain"]) as connection:
+        await connection.send(request_head("/hold"))
+        trace_id = ((await site.upstream.wait_for_request()).header("traceparent") or "")[3:35]
+        # All events but the last: the server may see the request before the agent hears of its session.
+        await site.agent.wait_for_metric('messages_total{message="minilang"}', 7)
+        assert (await site.agent.metrics())["minilang_exchanges_open"] == 1
+        assert await site.agent.stop() == 0
+        spans = await site.spans_of(trace_id, 8)
+        check_tree(spans)
+        assert {span.name for span in spans.values() if span.attributes.get("haproxy.spoe.unfinished") == "shutdown"} == {
+            ROOT,
+            "Client session",
+            "Server session",
+            "TCP response",
+        }
+        # HAProxy asks a last time at the response; 2.6 would hold it back for an agent that it believes in.
+        await site.haproxy.wait_for_server("agents", "agent", "DOWN")
+        site.upstream.release()
+        assert b" 200 " in await connection.read_until()

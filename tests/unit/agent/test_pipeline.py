@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 
 from haproxy_telemetry_agent.pipeline import _MINILANG_WARNINGS, Pipeline
-from haproxy_telemetry_agent.spop import Message, SetVar, UnsetVar, VarScope
+from haproxy_telemetry_agent.spop import Message, SetVar, UnsetVar, Value, VarScope
+from haproxy_telemetry_agent.spop.messages import decode_actions, encode_actions
 from haproxy_telemetry_agent.telemetry import PREFIX, Telemetry
 from haproxy_telemetry_agent.tracing import (
     AlwaysOn,
@@ -256,3 +257,23 @@ def test_every_record_is_counted_once_whatever_it_is(records: list[bytes]) -> No
     counted = agent.counted()
     assert sum(value for key, value in counted.items() if key[0] in ("exchanges_recorded", "records_skipped")) == len(records)
     assert sum(value for key, value in counted.items() if key[0] == "spans_made") == len(agent.exported)
+
+
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1), st.text(max_size=9), st.binary(max_size=3), st.ip_addresses()
+)
+WORDS = st.sampled_from(["id", "span", "child-of", "follows-from", "tag", "baggage", "log", "finish", "traceparent", "", "other"])
+MINI_ARGUMENTS = st.lists(st.tuples(WORDS, st.one_of(st.sampled_from(["a", "b", "*", SAMPLED]), VALUES)), max_size=20)
+
+
+@given(notifies=st.lists(st.lists(MINI_ARGUMENTS, max_size=3), max_size=5))
+def test_every_message_is_counted_once_and_every_span_is_sent(notifies: list[list[list[tuple[str, Value]]]]) -> None:
+    agent = Agent()
+    for arguments in notifies:
+        actions = agent.pipeline.notify([Message("any", one) for one in arguments])
+        assert decode_actions(encode_actions(actions)) == actions
+    agent.pipeline.close()
+    counted = agent.counted()
+    assert sum(value for key, value in counted.items() if key[0] == "messages") == sum(map(len, notifies))
+    assert sum(value for key, value in counted.items() if key[0] == "minilang_spans_made") == len(agent.exported)
+    assert len({span.span_id for span in agent.exported}) == len(agent.exported)
