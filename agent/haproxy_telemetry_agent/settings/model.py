@@ -12,6 +12,7 @@ import msgspec
 from ..wiring import Profile
 from .explanation import SettingsError, explain
 from .exporter import Exporter
+from .minilanguage import MiniLanguageSettings
 from .propagation import Propagation, check_propagation
 from .sampling import Sampling, check_sampling
 from .spans import Spans, check_spans
@@ -64,6 +65,7 @@ class Settings(Struct, frozen=True):
     sampling: Sampling = msgspec.field(default_factory=Sampling)
     propagation: Propagation = msgspec.field(default_factory=Propagation)
     spans: Spans = msgspec.field(default_factory=Spans)
+    minilanguage: MiniLanguageSettings = msgspec.field(default_factory=MiniLanguageSettings)
     resource: Resource = msgspec.field(default_factory=Resource)
     log: Log = msgspec.field(default_factory=Log)
     limits: Limits = msgspec.field(default_factory=Limits)
