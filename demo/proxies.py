@@ -22,10 +22,8 @@ defaults
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What `haproxy-telemetry-agent config` prints, in its three parts."""
+    """What `haproxy-telemetry-agent config` prints for HAProxy's own configuration; the SPOE file is not part of that."""
 
-    spoe: str
-    """A file of its own."""
     frontend: str
     """Into each frontend."""
     sections: str
