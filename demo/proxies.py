@@ -8,7 +8,11 @@ from support.ports import ADDRESS
 
 __all__ = ["Wiring", "edge_config", "inner_config"]
 
-_DEFAULTS = """\
+_BASE = """\
+global
+    # One thread each: those of a busy machine disagree about the time by the slices it gives them, and spans would show it.
+    nbthread 1
+
 defaults
     mode http
     option httplog
@@ -38,7 +42,7 @@ def edge_config(doors: Doors, wiring: Wiring) -> str:
     default_backend inner-traced
 """
     return f"""\
-{_DEFAULTS}
+{_BASE}
 {_frontends("edge", doors.edge_traced, doors.edge_untraced, wiring, rules)}
 backend inner-traced
     server inner {ADDRESS}:{doors.inner_traced}
@@ -56,7 +60,7 @@ def inner_config(doors: Doors, wiring: Wiring, *, server_port: int) -> str:
     default_backend traced-server
 """
     return f"""\
-{_DEFAULTS}
+{_BASE}
 {_frontends("inner", doors.inner_traced, doors.inner_untraced, wiring, rules)}
 backend traced-server
     server app {ADDRESS}:{server_port}
