@@ -65,6 +65,7 @@ class SinkSpan:
     flags: int
     links: tuple[SinkLink, ...]
     events: tuple[SinkEvent, ...]
+    dropped_attributes_count: int
     resource: dict[str, AttributeValue]
     scope_name: str
     scope_version: str
@@ -228,6 +229,7 @@ def _sink_span(span: Span, of_scope: ScopeSpans, of_resource: ResourceSpans) -> 
             SinkEvent(name=event.name, time_unix_nano=event.time_unix_nano, attributes=_attributes(event.attributes))
             for event in span.events
         ),
+        dropped_attributes_count=span.dropped_attributes_count,
         resource=_attributes(of_resource.resource.attributes),
         scope_name=of_scope.scope.name,
         scope_version=of_scope.scope.version,

@@ -13,13 +13,15 @@ from typing import Any
 from support.agent import Agent
 from support.haproxies import FoundHAProxy
 from support.haproxy import HAProxy
-from support.otlp_sink import OtlpSink
+from support.otlp_sink import OtlpSink, SinkSpan
 from support.ports import ADDRESS, free_port
+from support.probe import until
 from support.upstream import Upstream
 
 __all__ = ["Site", "haproxy_config", "running_site"]
 
 SERVER_TIMEOUT_SECONDS = 0.8
+_EXCHANGES = ("answered", "unanswered", "unasked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,18 @@ class Site:
     http2_port: int
     """HTTP/2 with prior knowledge."""
     https_port: int | None
+
+    async def spans_of(self, exchanges: int) -> list[SinkSpan]:
+        """All spans, as soon as so many exchanges are recorded and whatever was made of them has arrived."""
+
+        async def arrived() -> bool:
+            metrics = await self.agent.metrics()
+            recorded = sum(metrics[f'exchanges_recorded_total{{start="{start}"}}'] for start in _EXCHANGES)
+            made = sum(metrics[f'spans_made_total{{kind="{kind}"}}'] for kind in ("server", "client", "internal"))
+            return recorded >= exchanges and metrics["spans_exported_total"] == made
+
+        await until(arrived, what=f"{exchanges} exchanges are recorded and exported", timeout_seconds=15)
+        return list(self.sink.spans)
 
 
 def haproxy_config(
@@ -100,15 +114,18 @@ async def running_site(
     certificate: Path | None = None,
     endpoint: str | None = None,
     settings: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Site]:
-    """Starts all four, ends all four; `endpoint` is where the agent exports to, if not to the sink, `settings` are the agent's."""
+    """Starts all four, ends all four; `endpoint` is where the agent exports to, if not to the sink, `settings` and `environment`
+    are the agent's.
+    """
     http_port, http2_port = free_port(), free_port()
     https_port = None if certificate is None else free_port()
     https_bind = "" if certificate is None else f"bind {ADDRESS}:{https_port} ssl crt {certificate} alpn h2,http/1.1"
     async with (
         OtlpSink() as sink,
         Upstream() as upstream,
-        Agent(folder, endpoint=endpoint or sink.endpoint, settings=settings) as agent,
+        Agent(folder, endpoint=endpoint or sink.endpoint, settings=settings, environment=environment) as agent,
     ):
         if agent.settings.get("profile") != "Stream":
             agent.spoe_path.write_text(agent.wiring("spoe"))

@@ -13,6 +13,8 @@
 | `/upload` | reads the whole body, then answers 200 with its length |
 | `/ws` | switches protocols, then sends back whatever comes |
 
+Each header `answer-with: name=value` of a request is a header of its answer, on paths that answer with a body of known length.
+
 It is written on bare streams because a library would not misbehave.
 """
 
@@ -206,7 +208,9 @@ class _Exchange:
     async def answer(self, status: int, body: bytes) -> None:
         await self.read_body()
         bodiless = status in {204, 304}
-        await self.send_head(status, {} if bodiless else {"content-type": "text/plain", "content-length": str(len(body))})
+        headers = {} if bodiless else {"content-type": "text/plain", "content-length": str(len(body))}
+        headers |= dict(wish.split("=", 1) for wish in self.request.header_values("answer-with"))
+        await self.send_head(status, headers)
         if not bodiless and self.request.method != "HEAD":
             await self.send(body)
 
