@@ -18,7 +18,7 @@ from .sampling import Sampling, check_sampling
 from .spans import Spans, check_spans
 from .types import Address, Duration, ProcessingTimeout, Struct
 
-__all__ = ["Settings", "convert_settings", "parse_settings", "schema"]
+__all__ = ["Settings", "convert_settings", "parse_settings", "schema", "with_profile"]
 
 
 class Listen(Struct, frozen=True):
@@ -90,6 +90,17 @@ def convert_settings(document: Mapping[str, Any]) -> Settings:
         return msgspec.convert(document, Settings)
     except msgspec.ValidationError as error:
         raise SettingsError(explain(error, document, Settings)) from None
+
+
+def with_profile(settings: Settings, profile: Profile) -> Settings:
+    """The same settings with another profile.
+
+    Raises:
+        SettingsError: they do not fit together.
+    """
+    changed = msgspec.structs.replace(settings, profile=profile)
+    _check(changed)
+    return changed
 
 
 def schema() -> dict[str, Any]:

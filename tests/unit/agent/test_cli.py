@@ -92,6 +92,11 @@ class TestConfig:
         assert main(["config", "--profile", "Stream"]) == OK
         assert capsys.readouterr().out == render_guide(Plan(profile="Stream"))
 
+    def test_it_must_fit_the_settings(self, capsys: pytest.CaptureFixture[str], write_file: WriteFile) -> None:
+        arguments = ["config", "--profile", "Stream", "--config", write_file("sampling: {maxTracesPerSecond: 5}")]
+        assert main(arguments) == MISUSED
+        assert "sampling.maxTracesPerSecond: 5.0: with profile Stream" in capsys.readouterr().err
+
     def test_profile_stream_has_no_spoe_file(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["config", "--profile", "Stream", "--section", "spoe"]) == MISUSED
         captured = capsys.readouterr()
