@@ -7,6 +7,7 @@
 | `/slow?ms=500` | waits, then answers 200 |
 | `/hold` | waits for `release()`, then answers 200 |
 | `/stream?chunks=5&ms=20` | answers 200 at once, its body slowly |
+| `/events?count=5&ms=20` | server-sent events, one after the other |
 | `/close` | closes the connection without an answer |
 | `/truncate` | announces more of a body than it sends, then closes |
 | `/garbage` | answers with what is no HTTP |
@@ -239,6 +240,14 @@ async def _stream(exchange: _Exchange) -> None:
     await exchange.send(b"0\r\n\r\n")
 
 
+async def _events(exchange: _Exchange) -> None:
+    await exchange.send_head(200, {"content-type": "text/event-stream", "cache-control": "no-store", "connection": "close"})
+    for number in range(exchange.request.number("count", 5)):
+        await exchange.send(f"id: {number}\ndata: tick\n\n".encode())
+        await asyncio.sleep(exchange.request.number("ms", 20) / 1000)
+    exchange.is_last = True
+
+
 async def _close(exchange: _Exchange) -> None:
     exchange.is_last = True
 
@@ -275,6 +284,7 @@ _BEHAVIOURS: dict[str, _Behaviour] = {
     "hold": _hold,
     "status": _status,
     "stream": _stream,
+    "events": _events,
     "close": _close,
     "truncate": _truncate,
     "garbage": _garbage,
