@@ -125,11 +125,11 @@ def check_exchange(site: Site, profile: Profile, row: Row, spans: list[SinkSpan]
     at_server = [request for request in site.upstream.requests if trace_id in (request.header("traceparent") or "")]
     expected = row.client_of(site)
     if expected is None:
-        assert clients == at_server == []
+        assert (clients, at_server) == ([], [])
         return
     if profile == "Full" and not row.connected:
         # No server, no session with it: what became of the server that was chosen stands at the request that waited for it.
-        assert clients == at_server == []
+        assert (clients, at_server) == ([], [])
         (client,) = (span for span in spans if span.name == "Backend HTTP request")
         check_span(client, expected, row, ("Backend HTTP request",))
     else:

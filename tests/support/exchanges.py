@@ -55,7 +55,7 @@ class Row:
     attributes: dict[str, object] = field(default_factory=dict)
     """Further attributes of the CLIENT span."""
     measured_bytes: bool = False
-    """Whether the number of bytes depends on when which side stopped, or on compressed headers."""
+    """Whether the number of bytes varies: with compressed headers, with pieces that come together, with when which side stopped."""
 
     def termination_of(self, site: Site) -> str:
         """The termination state that this site's HAProxy gives."""
@@ -190,6 +190,7 @@ ROWS: dict[str, Row] = {
         termination="SD",
         server=Expected(error="haproxy.server_abort"),
         client=Expected(error="haproxy.server_abort"),
+        measured_bytes=True,
     ),
     "client gone while waiting": Row(
         # HAProxy lets the server finish (no `option abortonclose`), and from 3.4 on does not.
@@ -199,6 +200,7 @@ ROWS: dict[str, Row] = {
         server=by_version((3, 4), Expected(code=400), Expected()),
         client=by_version((3, 4), Expected(code=None), Expected()),
         seconds=(0.0, 1.5),
+        measured_bytes=True,
     ),
     "client gone during upload": Row(
         act=go_away_during_upload,
@@ -207,11 +209,12 @@ ROWS: dict[str, Row] = {
         termination=lambda site: "CH" if site.version >= (2, 8) else "CD",
         server=by_version((2, 8), Expected(code=400), Expected(code=None, error="haproxy.client_abort")),
         client=Expected(code=None),
+        measured_bytes=True,
     ),
     "client gone during download": Row(
         act=go_away_during_download, path="/stream", termination="CD", seconds=(0.0, 1.5), measured_bytes=True
     ),
-    "slow streaming body": Row(act=get("/stream?chunks=10&ms=30"), path="/stream", seconds=(0.25, 1.5)),
+    "slow streaming body": Row(act=get("/stream?chunks=10&ms=30"), path="/stream", seconds=(0.25, 1.5), measured_bytes=True),
     "websocket": Row(
         act=talk_over_websocket,
         path="/ws",
@@ -219,13 +222,14 @@ ROWS: dict[str, Row] = {
         server=Expected(code=101),
         client=Expected(code=101),
         seconds=(0.0, 1.5),
+        measured_bytes=True,
     ),
     "unknown method": Row(act=get("/", method="BREW"), method="_OTHER"),
 }
 
 LONG_ROWS: dict[str, Row] = {
     # Both last four times as long as `timeout server`, and are never silent for as long as that.
-    "server-sent events": Row(act=listen_to_events, path="/events", seconds=(2.9, 6.0)),
+    "server-sent events": Row(act=listen_to_events, path="/events", seconds=(2.9, 6.0), measured_bytes=True),
     "stream of calls": Row(
         act=over_http2("/stream?chunks=30&ms=100", method="POST"),
         method="POST",

@@ -27,7 +27,7 @@ def assert_golden(folder: Path, name: str, version: tuple[int, int], text: str, 
         _write(base, own, version, text)
     expected = own if own.exists() else base
     assert expected.exists(), f"{base} is missing: REWRITE_GOLDEN=1 writes it"
-    assert text == expected.read_text(), f"not as in {expected}"
+    assert text == expected.read_text(), f"not as in {expected}; where a version does differ, {own.name} says so"
 
 
 def _write(base: Path, own: Path, version: tuple[int, int], text: str) -> None:
