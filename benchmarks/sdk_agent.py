@@ -57,7 +57,7 @@ from haproxy_telemetry_agent.wiring import SD_ID
 
 __all__ = ["main"]
 
-_SD_ID = SD_ID.encode()
+_SD_IDS = frozenset({SD_ID.encode()})
 _MAX_CONNECTIONS = 1_024
 _MAX_FRAME_SIZE_BYTES = _MAX_RECORD_BYTES = 65_535
 _MAX_QUEUE_SPANS = 4_000_000
@@ -113,7 +113,7 @@ class SdkPipeline:
 
     def record(self, data: bytes) -> None:
         """Begin and end the spans of one record."""
-        record = parse_record(data, _SD_ID)
+        record = parse_record(data, _SD_IDS)
         spans = self._exchanges.trace(record.end_unix_nano, record.fields).spans
         if not spans:
             return

@@ -32,15 +32,13 @@ TESTED_BY_RUNNING = {
 NOTHING_TO_TEST = {
     "records.errors",
     "settings.exporter",
-    "settings.propagation",
-    "settings.sampling",
-    "settings.spans",
     "settings.types",
     "spop.events",
     "spop.limits",
     "tracing.request",
     "tracing.span",
     "version",
+    "wiring.field",
     "wiring.names",
 }
 

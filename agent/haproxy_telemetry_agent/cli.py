@@ -1,4 +1,4 @@
-"""The command line: ``run``, ``config``, ``check-config``, ``schema``, ``version``.
+"""The command line: ``run``, ``config``, ``check-config``, ``schema``, ``attributes``, ``version``.
 
 Exit codes: 0 fine, 1 the agent could not start, 2 wrong usage or wrong settings.
 """
@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -19,9 +19,11 @@ from typing import get_args
 from .guide import render_guide
 from .listener import ListenError
 from .logs import configure_logging
-from .settings import Loaded, Settings, SettingsError, load_settings, schema
+from .planning import make_plan
+from .reference import render_reference
+from .settings import Loaded, SettingsError, load_settings, schema
 from .version import VERSION
-from .wiring import Plan, Profile, haproxy_address, render_frontend, render_sections, render_spoe
+from .wiring import Plan, Profile, render_frontend, render_sections, render_spoe, render_tcp_frontend
 
 __all__ = ["main"]
 
@@ -62,12 +64,15 @@ def _parser() -> argparse.ArgumentParser:
     config.add_argument(
         "--profile", choices=get_args(Profile), help="as `profile` in the settings, which must say the same to `run`"
     )
-    config.add_argument("--section", choices=("spoe", "sections", "frontend"), help="print only this part, ready for a file")
+    config.add_argument(
+        "--section", choices=("spoe", "sections", "frontend", "tcp-frontend"), help="print only this part, ready for a file"
+    )
     config.add_argument(
         "--spoe-path", default=Plan().spoe_path, metavar="PATH", help="where HAProxy finds the SPOE file (%(default)s)"
     )
     command("check-config", _check_config, "Check the settings and say where each is from.")
     command("schema", _schema, "Print the JSON Schema of the settings file.", settings=False)
+    command("attributes", _attributes, "Print what spans say: a reference of all attributes, in Markdown.", settings=False)
     command("version", _version, "Print the version.", settings=False)
     return parser
 
@@ -91,9 +96,10 @@ async def _serve(loaded: Loaded) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    service = Service(loaded.settings)
+    service = Service(loaded.settings, os.environ)
     for line in describe(loaded.settings, loaded.sources):
         logging.getLogger(PROGRAM).info("setting: %s", line)
+    loop.add_signal_handler(signal.SIGHUP, service.reload_routes)
     await service.start()
     # What exists now lives as long as the process, what a request makes goes by itself: neither is worth a search for cycles.
     gc.collect()
@@ -110,23 +116,14 @@ def _config(options: argparse.Namespace) -> int:
         plan = replace(plan, profile=options.profile)
     if options.section == "spoe" and plan.profile == "Stream":
         raise SettingsError("profile: 'Stream': has no SPOE file, HAProxy never asks: leave `--section spoe` and the file out")
-    render = {"spoe": render_spoe, "sections": render_sections, "frontend": render_frontend}
+    render: dict[str, Callable[[Plan], str]] = {
+        "spoe": render_spoe,
+        "sections": render_sections,
+        "frontend": render_frontend,
+        "tcp-frontend": lambda _plan: render_tcp_frontend(),
+    }
     print(render[options.section](plan) if options.section else render_guide(plan), end="")  # noqa: T201
     return _OK
-
-
-def make_plan(settings: Settings, *, spoe_path: str) -> Plan:
-    """What HAProxy has to be told for these settings."""
-    root = settings.sampling.type.removeprefix("ParentBased")
-    ratio = {"AlwaysOn": 1.0, "AlwaysOff": 0.0}.get(root, settings.sampling.ratio)
-    return Plan(
-        profile=settings.profile,
-        spop_address=haproxy_address(settings.listen.spop),
-        records_address=haproxy_address(settings.listen.records),
-        spoe_path=spoe_path,
-        processing_timeout=settings.processing_timeout,
-        fallback_ratio=1.0 if ratio is None else ratio,
-    )
 
 
 def _check_config(options: argparse.Namespace) -> int:
@@ -144,6 +141,11 @@ def _check_config(options: argparse.Namespace) -> int:
 
 def _schema(_options: argparse.Namespace) -> int:
     print(json.dumps(schema(), indent=2))  # noqa: T201
+    return _OK
+
+
+def _attributes(_options: argparse.Namespace) -> int:
+    print(render_reference(), end="")  # noqa: T201
     return _OK
 
 

@@ -11,13 +11,14 @@ from .export import encode_span
 from .records import RecordError, SkipReason, parse_record
 from .spop import Action, Message, SetVar, VarScope
 from .telemetry import Telemetry
-from .tracing import Answerer, ExchangeTracer
-from .wiring import REQUEST_MESSAGE, SD_ID, SPOE_EVENTS
+from .tracing import Answerer, Connection, ConnectionTracer, Exchange, ExchangeTracer, Span
+from .wiring import CONNECTION_SD_ID, REQUEST_MESSAGE, SD_ID, SPOE_EVENTS
 
 __all__ = ["Pipeline"]
 
 _logger = logging.getLogger(__name__)
-_SD_ID = SD_ID.encode()
+_CONNECTION_SD_ID = CONNECTION_SD_ID.encode()
+_SD_IDS = frozenset({SD_ID.encode(), _CONNECTION_SD_ID})
 _TRANSACTION = VarScope.TRANSACTION
 _EVENTS = {event.message: number for number, event in enumerate(SPOE_EVENTS)}
 
@@ -28,24 +29,27 @@ class Pipeline:
     Args:
         answerer: answers the start of an exchange.
         tracer: makes the spans at its end.
+        connection_tracer: makes those of a connection of a ``mode tcp`` frontend.
         telemetry: counts.
         offer: takes one encoded span; must not wait.
         asks: whether HAProxy asks us at all; in profile Stream it does not.
     """
 
-    __slots__ = ("_answerer", "_offer", "_telemetry", "_tracer", "_without_answer")
+    __slots__ = ("_answerer", "_connection_tracer", "_offer", "_telemetry", "_tracer", "_without_answer")
 
     def __init__(
         self,
         *,
         answerer: Answerer,
         tracer: ExchangeTracer,
+        connection_tracer: ConnectionTracer,
         telemetry: Telemetry,
         offer: Callable[[bytes], None],
         asks: bool = True,
     ) -> None:
         self._answerer = answerer
         self._tracer = tracer
+        self._connection_tracer = connection_tracer
         self._telemetry = telemetry
         self._offer = offer
         self._without_answer = "unanswered" if asks else "unasked"
@@ -79,25 +83,39 @@ class Pipeline:
     def record(self, data: bytes) -> None:
         """Make and send the spans of one record; one that is of no use is counted."""
         try:
-            record = parse_record(data, _SD_ID)
+            record = parse_record(data, _SD_IDS)
         except RecordError as error:
             self._telemetry.record_skipped(error.reason)
             _logger.warning("record skipped (%s): %.200r", error.reason, data)
             return
         try:
-            exchange = self._tracer.trace(record.end_unix_nano, record.fields)
+            made: Exchange | Connection
+            if record.sd_id == _CONNECTION_SD_ID:
+                made = self._connection_tracer.trace(record.end_unix_nano, record.fields)
+            else:
+                made = self._tracer.trace(record.end_unix_nano, record.fields)
         except (KeyError, ValueError, OverflowError) as error:
             self._telemetry.record_skipped(SkipReason.MISMATCHED)
             _logger.warning("record skipped: parameter %s: does log-format-sd fit this agent? %.200r", error, data)
             return
-        telemetry = self._telemetry
+        if isinstance(made, Connection):
+            self._telemetry.recorded("probe" if made.is_probe else "connection")
+        else:
+            self._count(made)
+        if made.reason:
+            self._telemetry.decided(made.reason)
+        self._send(made.spans)
+
+    def _count(self, exchange: Exchange) -> None:
         if not exchange.had_request:
-            telemetry.recorded("no_request")
+            self._telemetry.recorded("no_request")
             return
         ending = exchange.ending
-        telemetry.recorded("answered" if ending.answered else self._without_answer)
+        self._telemetry.recorded("answered" if ending.answered else self._without_answer)
         if ending.spoe_error is not None:
-            telemetry.spoe_failed(ending.spoe_error)
-        telemetry.spans_made(exchange.spans)
-        for span in exchange.spans:
+            self._telemetry.spoe_failed(ending.spoe_error)
+
+    def _send(self, spans: list[Span]) -> None:
+        self._telemetry.spans_made(spans)
+        for span in spans:
             self._offer(encode_span(span))

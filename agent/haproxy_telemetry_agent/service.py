@@ -11,8 +11,10 @@ import logging
 import random
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
+from .content import make_attribute_builder, make_limits
 from .endpoint import Endpoint
 from .export import Backoff, BatchPolicy, Exporter, SpanQueue, encode_resource, encode_scope
 from .export.otlp_http import OtlpHttpTransport
@@ -20,10 +22,12 @@ from .listener import listen, unlink
 from .pipeline import Pipeline
 from .record_server import RecordServer
 from .resource import resource_attributes
+from .route_file import RouteFile
+from .samplers import make_excluder, make_keeper, make_sampler
 from .settings import Settings, SettingsError, duration_seconds
 from .spop_server import SpopServer
 from .telemetry import Telemetry
-from .tracing import AlwaysOff, AlwaysOn, Answerer, ExchangeTracer, IdGenerator, ParentBased, Ratio, Sampler
+from .tracing import Answerer, ConnectionTracer, ExchangeTracer, IdGenerator, Propagation, RoutesError
 from .tracing.semconv import SCHEMA_URL
 from .version import VERSION
 
@@ -31,6 +35,7 @@ __all__ = ["Service"]
 
 _logger = logging.getLogger(__name__)
 
+_ROUTES_POLL_SECONDS = 2.0
 SCOPE_NAME = "haproxy-telemetry-agent"
 
 
@@ -39,27 +44,45 @@ class Service:
 
     Args:
         settings: checked settings.
+        environ: where attributes of ``env`` are from.
 
     Raises:
-        SettingsError: a certificate can't be loaded.
+        SettingsError: a certificate or the file of routes can't be loaded.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
         self._settings = settings
         self.telemetry = Telemetry()
-        sampler = make_sampler(settings)
+        sampler = make_sampler(settings.sampling)
+        self._routes = None if settings.spans.routes_file is None else RouteFile(Path(settings.spans.routes_file))
+        self._attributes = make_attribute_builder(settings.spans, environ)
+        self._load_routes()
         ids = IdGenerator(random.Random(random.SystemRandom().getrandbits(256)).getrandbits)  # noqa: S311 - ids, not secrets
         self._exporter = self._make_exporter()
-        spans = settings.spans
+        propagation = settings.propagation
         pipeline = Pipeline(
-            answerer=Answerer(sampler=sampler, ids=ids),
+            answerer=Answerer(
+                sampler=sampler,
+                ids=ids,
+                propagation=Propagation(
+                    propagation.propagators,
+                    mode=propagation.mode,
+                    trusted_networks=propagation.trusted_networks,
+                    link_untrusted=propagation.link_untrusted,
+                ),
+                excluder=make_excluder(settings.sampling),
+                baggage_keys=propagation.baggage_attributes,
+            ),
             tracer=ExchangeTracer(
                 sampler=sampler,
                 ids=ids,
+                attributes=self._attributes,
                 profile=settings.profile,
-                known_methods=frozenset(spans.known_methods),
-                sensitive_query_parameters=frozenset(spans.sensitive_query_parameters) if spans.redact_query else frozenset(),
+                keeper=make_keeper(settings.sampling),
+                limits=make_limits(settings.spans),
+                baggage_keys=propagation.baggage_attributes,
             ),
+            connection_tracer=ConnectionTracer(sampler=sampler, limits=make_limits(settings.spans)),
             telemetry=self.telemetry,
             offer=self._exporter.offer,
             asks=settings.profile != "Stream",
@@ -78,6 +101,7 @@ class Service:
             max_record_bytes=limits.max_record_bytes,
         )
         self._listening = False
+        self._watch: asyncio.Task[None] | None = None
         self._endpoint = Endpoint(registry=self.telemetry.registry, ready=lambda: self._listening)
 
     async def start(self) -> None:
@@ -103,6 +127,8 @@ class Service:
         await self._spop_server.start(spop)
         self._listening = True
         await self._endpoint.start(http)
+        if self._routes is not None:
+            self._watch = asyncio.create_task(self._watch_routes())
         _logger.info(
             "listening: spop %s, records %s, http %s; exporting to %s",
             addresses.spop,
@@ -111,12 +137,39 @@ class Service:
             traces_url(self._settings),
         )
 
+    def reload_routes(self) -> None:
+        """Look whether the file of routes is another one; one that can't be used is refused, and the old routes stay."""
+        if self._routes is None or not self._routes.poll():
+            return
+        if self._routes.error is not None:
+            _logger.error("spans.routesFile: %s; the routes stay as they were", self._routes.error)
+        else:
+            self._attributes.routes = self._routes.table
+            _logger.info("spans.routesFile: read again")
+        self.telemetry.routes_read(ok=self._routes.error is None)
+
+    def _load_routes(self) -> None:
+        if self._routes is None:
+            return
+        try:
+            self._routes.load()
+        except RoutesError as error:
+            raise SettingsError(f"spans.routesFile: {error}") from None
+        self._attributes.routes = self._routes.table
+
+    async def _watch_routes(self) -> None:
+        while True:
+            await asyncio.sleep(_ROUTES_POLL_SECONDS)
+            self.reload_routes()
+
     async def stop(self) -> None:
         """End in order, within ``shutdownTimeout``."""
         timeout_seconds = duration_seconds(self._settings.shutdown_timeout)
         loop = asyncio.get_running_loop()
         deadline_seconds = loop.time() + timeout_seconds
         self._listening = False
+        if self._watch is not None:
+            self._watch.cancel()
         self._spop_server.close()
         await self._record_server.close()
         await self._exporter.close(max(deadline_seconds - loop.time(), 0.1))
@@ -151,17 +204,6 @@ class Service:
             backoff=Backoff(random=random.random),
             observer=self.telemetry,
         )
-
-
-def make_sampler(settings: Settings) -> Sampler:
-    """The sampler that the settings name."""
-    sampling = settings.sampling
-    root: Sampler
-    if sampling.type.endswith("TraceIDRatio"):
-        root = Ratio(1.0 if sampling.ratio is None else sampling.ratio)
-    else:
-        root = AlwaysOn() if sampling.type.endswith("AlwaysOn") else AlwaysOff()
-    return ParentBased(root) if sampling.type.startswith("ParentBased") else root
 
 
 def make_tls(settings: Settings) -> ssl.SSLContext | None:

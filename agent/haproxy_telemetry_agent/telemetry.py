@@ -31,6 +31,7 @@ _EXPORT_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 
 _CONNECTION_KINDS = ("spop", "records")
 _KINDS = {SpanKind.INTERNAL.value: "internal", SpanKind.SERVER.value: "server", SpanKind.CLIENT.value: "client"}
+_REASONS = ("denied", "error", "excluded", "forced", "rate_limited", "rule", "slow")
 _DROP_REASONS = ("queue_full", "rejected", "retry_exhausted", "shutdown")
 _DISCONNECT_CODES = {
     0: "normal",
@@ -88,8 +89,10 @@ class Telemetry(Collector):
         self._answered: Counter[tuple[str, str]] = Counter(
             {(sampled, parent): 0 for sampled in ("true", "false") for parent in ("remote", "none")}
         )
-        self._records: Counter[str] = Counter(answered=0, unanswered=0, unasked=0, no_request=0)
+        self._records: Counter[str] = Counter(answered=0, unanswered=0, unasked=0, no_request=0, connection=0, probe=0)
         self._records_skipped: Counter[str] = Counter({reason.value: 0 for reason in SkipReason})
+        self._reasons: Counter[str] = Counter(dict.fromkeys(_REASONS, 0))
+        self._routes: Counter[str] = Counter(ok=0, refused=0)
         self._spoe_errors: Counter[str] = Counter()
         self._spans: Counter[str] = Counter(server=0, client=0, internal=0)
         self._spans_exported = 0
@@ -141,8 +144,19 @@ class Telemetry(Collector):
         self._answered["true" if sampled else "false", "remote" if has_parent else "none"] += 1
 
     def recorded(self, kind: str) -> None:
-        """A record was read: its start ``answered``, ``unanswered`` or (profile Stream) ``unasked``, or ``no_request`` at all."""
+        """A record was read: its start ``answered``, ``unanswered`` or (profile Stream) ``unasked``, or ``no_request`` at all.
+
+        Of a ``mode tcp`` frontend: ``connection``, or ``probe`` if nothing came over it.
+        """
         self._records[kind] += 1
+
+    def decided(self, reason: str) -> None:
+        """An exchange was sampled, or not, for another reason than the ordinary sampler's: rules count under ``rule``."""
+        self._reasons[reason.partition(" ")[0]] += 1
+
+    def routes_read(self, *, ok: bool) -> None:
+        """The file of routes was read again, and taken or refused."""
+        self._routes["ok" if ok else "refused"] += 1
 
     def record_skipped(self, reason: SkipReason, count: int = 1) -> None:
         """Records that are of no use."""
@@ -200,10 +214,17 @@ class Telemetry(Collector):
         yield _counter(
             "exchanges_recorded",
             "Records read at the end of exchanges, by whether the agent had answered their start; answered ones that stay "
-            "short of exchanges_answered over time were lost, or are still open.",
+            "short of exchanges_answered over time were lost, or are still open. Connections of TCP frontends have no start.",
             "start",
             self._records,
         )
+        yield _counter(
+            "sampling_reasons",
+            "Exchanges that something else than the ordinary sampler decided.",
+            "reason",
+            self._reasons,
+        )
+        yield _counter("routes_read", "Times the file of routes was read again.", "result", self._routes)
         yield _counter("records_skipped", "Records that could not be used, by reason.", "reason", self._records_skipped)
         yield _counter(
             "spoe_errors", "Exchanges that HAProxy got no answer for, by its SPOE error code.", "code", self._spoe_errors

@@ -76,7 +76,7 @@ class Agent:
         return self._process
 
     def wiring(self, section: str) -> str:
-        """One part of what HAProxy is told: `spoe`, `sections` or `frontend`."""
+        """One part of what HAProxy is told: `spoe`, `sections`, `frontend` or `tcp-frontend`."""
         self.write_settings()
         arguments: list[str | Path] = [
             "config",

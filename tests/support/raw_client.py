@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator
 
@@ -37,13 +38,23 @@ class RawConnection:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, port: int) -> AsyncIterator["RawConnection"]:
-        """Connects; at the end of the block the connection is reset, if it was not closed before."""
-        connection = cls(*await asyncio.open_connection(ADDRESS, port))
+    async def open(
+        cls, port: int, *, tls: ssl.SSLContext | None = None, server_name: str | None = None
+    ) -> AsyncIterator["RawConnection"]:
+        """Connects; at the end of the block the connection is reset, if it was not closed before.
+
+        With `tls` it makes a handshake first and asks for `server_name`.
+        """
+        connection = cls(*await asyncio.open_connection(ADDRESS, port, ssl=tls, server_hostname=server_name))
         try:
             yield connection
         finally:
             connection.reset()
+
+    @property
+    def local_port(self) -> int:
+        """The client's own port."""
+        return int(self._writer.get_extra_info("sockname")[1])
 
     async def send(self, data: bytes) -> None:
         """Sends as it is."""

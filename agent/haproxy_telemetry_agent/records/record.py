@@ -12,6 +12,7 @@ Source: RFC 5424 section 6; escaping as seen on HAProxy 2.6 to 3.4.
 """
 
 import re
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -22,23 +23,28 @@ __all__ = ["Record", "parse_record"]
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """The end of one exchange as HAProxy tells it."""
+    """The end of one exchange, or of one connection, as HAProxy tells it."""
 
     end_unix_nano: int
     """When HAProxy wrote the record: the true end of the exchange."""
     fields: dict[str, str]
     """The parameters of the structured data. A value HAProxy did not have is ``-``."""
+    sd_id: bytes
+    """Which of the wanted SD-IDs it has."""
 
 
 _PARAMETER = re.compile(r'([^ ="\]]{1,32})="((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPE = re.compile(r'\\(["\\\]])')
 
+_MAX_SD_ID_BYTES = 32
+"""RFC 5424, 6.3.2."""
+
 _NAMES: dict[tuple[str, ...], list[str]] = {}
 _MAX_TEMPLATES = 64
 
 
-def parse_record(data: bytes, sd_id: bytes) -> Record:
-    """A record whose structured data begin with the element ``sd_id`` (such as ``b"ht@1"``).
+def parse_record(data: bytes, sd_ids: AbstractSet[bytes]) -> Record:
+    """A record whose structured data begin with an element of one of these SD-IDs (such as ``b"ht@1"``).
 
     Raises:
         RecordError: with the reason to count it under.
@@ -53,15 +59,16 @@ def parse_record(data: bytes, sd_id: bytes) -> Record:
     except ValueError:
         raise RecordError(SkipReason.FOREIGN) from None
     rest = parts[6]
-    head = b"[" + sd_id + b" "
-    if not rest.startswith(head):
+    space = rest.find(b" ", 0, _MAX_SD_ID_BYTES + 2)
+    sd_id = rest[1:space]
+    if space < 0 or sd_id not in sd_ids or not rest.startswith(b"["):
         raise RecordError(SkipReason.NO_STRUCTURED_DATA)
-    end = rest.find(b'"]', len(head))
+    end = rest.find(b'"]', space)
     if end < 0:
         raise RecordError(SkipReason.TRUNCATED)
-    body = rest[len(head) : end + 1].decode("utf-8", "replace")
+    body = rest[space + 1 : end + 1].decode("utf-8", "replace")
     if "\\" in body:
-        return Record(end_unix_nano, _unescape(body))
+        return Record(end_unix_nano, _unescape(body), sd_id)
     # k1="v1" k2="v2" ...: split at the quotes, what is at odd places are values. The names are the same for every record of a
     # configuration, so their clean form is remembered.
     pieces = body.split('"')
@@ -75,7 +82,7 @@ def parse_record(data: bytes, sd_id: bytes) -> Record:
             raise RecordError(SkipReason.FOREIGN)
         if len(_NAMES) < _MAX_TEMPLATES:
             _NAMES[template] = names
-    return Record(end_unix_nano, dict(zip(names, pieces[1::2], strict=True)))
+    return Record(end_unix_nano, dict(zip(names, pieces[1::2], strict=True)), sd_id)
 
 
 def _unescape(body: str) -> dict[str, str]:

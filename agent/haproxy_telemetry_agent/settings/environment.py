@@ -7,9 +7,12 @@ SDK's own parts read (``OTEL_RESOURCE_ATTRIBUTES``, ``OTEL_SERVICE_NAME``, resou
 Source: specification 1.60, configuration/sdk-environment-variables and protocol/exporter.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
+
+from ..tracing.redaction import is_sensitive_header
 
 __all__ = ["read_environment"]
 
@@ -21,6 +24,7 @@ _SAMPLERS = {
     "parentbased_always_off": "ParentBasedAlwaysOff",
     "parentbased_traceidratio": "ParentBasedTraceIDRatio",
 }
+_PLUGIN_NAME = re.compile(r"[^\s=\[\]]{1,255}")
 _LOG_LEVELS = {
     "trace": "debug",
     "debug": "debug",
@@ -30,6 +34,8 @@ _LOG_LEVELS = {
     "error": "error",
     "fatal": "error",
 }
+_NO_PROPAGATORS = "none"
+_PROPAGATORS = ("tracecontext", "baggage", "b3", "b3multi", "jaeger", "xray", _NO_PROPAGATORS)
 
 
 class _Invalid(Exception):
@@ -59,16 +65,25 @@ def read_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[s
             _set(document, field, parsed)
             sources[field] = name
             break
-    _read_ratio(environ, document, sources, warnings)
+    _read_sampler_argument(environ, document, sources, warnings)
+    _read_propagators(environ, document, sources, warnings)
     return document, sources, warnings
 
 
-def _read_ratio(environ: Mapping[str, str], document: dict[str, Any], sources: dict[str, str], warnings: list[str]) -> None:
-    """The argument has a meaning only with a ratio sampler, and a default there."""
+def _read_sampler_argument(
+    environ: Mapping[str, str], document: dict[str, Any], sources: dict[str, str], warnings: list[str]
+) -> None:
+    """The argument has a meaning with a ratio sampler, and a default there; a plugin's is its own affair."""
     sampler = document.get("sampling", {}).get("type", "")
+    text = environ.get("OTEL_TRACES_SAMPLER_ARG", "").strip()
+    if sampler == "Plugin":
+        document["sampling"]["plugin"] = environ["OTEL_TRACES_SAMPLER"].strip()
+        sources["sampling.plugin"] = "OTEL_TRACES_SAMPLER"
+        if text:
+            document["sampling"]["pluginArgument"] = text
+            sources["sampling.pluginArgument"] = "OTEL_TRACES_SAMPLER_ARG"
     if not sampler.endswith("TraceIDRatio"):
         return
-    text = environ.get("OTEL_TRACES_SAMPLER_ARG", "").strip()
     ratio = 1.0
     if text:
         try:
@@ -78,6 +93,24 @@ def _read_ratio(environ: Mapping[str, str], document: dict[str, Any], sources: d
         else:
             sources["sampling.ratio"] = "OTEL_TRACES_SAMPLER_ARG"
     document["sampling"]["ratio"] = ratio
+
+
+def _read_propagators(environ: Mapping[str, str], document: dict[str, Any], sources: dict[str, str], warnings: list[str]) -> None:
+    """A list, of which each name is known or ignored by itself."""
+    text = environ.get("OTEL_PROPAGATORS", "")
+    names = list(dict.fromkeys(_list(text.lower())))
+    known = [name for name in names if name in _PROPAGATORS]
+    if known != [_NO_PROPAGATORS]:
+        known = [name for name in known if name != _NO_PROPAGATORS]
+    ignored = [name for name in names if name not in known]
+    if ignored:
+        warnings.append(
+            f"OTEL_PROPAGATORS={text.strip()!r}: {', '.join(ignored)} is ignored: expected {', '.join(_PROPAGATORS)} "
+            f"({_NO_PROPAGATORS} alone)"
+        )
+    if known:
+        _set(document, "propagation.propagators", known)
+        sources["propagation.propagators"] = "OTEL_PROPAGATORS"
 
 
 def _ratio(text: str) -> float:
@@ -116,6 +149,13 @@ def _choice(choices: Mapping[str, str]) -> Callable[[str], str]:
     return parse
 
 
+def _sampler(value: str) -> str:
+    """One of the specification's, or the name of a plugin, which only the start of the agent can look for."""
+    if _PLUGIN_NAME.fullmatch(value) is None:
+        raise _Invalid(f"expected one of {', '.join(_SAMPLERS)}, or the name of an installed sampler")
+    return _SAMPLERS.get(value.lower(), "Plugin")
+
+
 def _number(minimum: int) -> Callable[[str], int]:
     def parse(value: str) -> int:
         if not value.isascii() or not value.isdigit() or int(value) < minimum:
@@ -142,17 +182,16 @@ def _headers(value: str) -> list[dict[str, str]]:
     return headers
 
 
-def _propagators(value: str) -> list[str]:
-    names = [name.strip().lower() for name in value.split(",") if name.strip()]
-    # Baggage travels through HAProxy untouched, with or without us.
-    known = [name for name in dict.fromkeys(names) if name == "tracecontext"]
-    if not known:
-        raise _Invalid("expected a list with tracecontext")
-    return known
-
-
 def _list(value: str) -> list[str]:
     return [part for part in (part.strip() for part in value.split(",")) if part]
+
+
+def _headers_to_capture(value: str) -> list[str]:
+    names = list(dict.fromkeys(name.lower() for name in _list(value)))
+    secret = next((name for name in names if is_sensitive_header(name)), None)
+    if secret is not None:
+        raise _Invalid(f"{secret} carries secrets: only the settings file can list it, with spans.allowSensitiveHeaders")
+    return names
 
 
 def _otlp(name: str) -> tuple[str, str]:
@@ -173,8 +212,17 @@ _VARIABLES: list[tuple[str, tuple[str, ...], Callable[[str], Any]]] = [
     ("exporter.batch.retry", ("OTEL_BSP_EXPORT_TIMEOUT",), _milliseconds),
     ("exporter.batch.maxQueueSpans", ("OTEL_BSP_MAX_QUEUE_SIZE",), _number(1)),
     ("exporter.batch.maxBatchSpans", ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE",), _number(1)),
-    ("sampling.type", ("OTEL_TRACES_SAMPLER",), _choice(_SAMPLERS)),
-    ("propagation.propagators", ("OTEL_PROPAGATORS",), _propagators),
+    ("sampling.type", ("OTEL_TRACES_SAMPLER",), _sampler),
     ("spans.knownMethods", ("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS",), _list),
+    ("spans.requestHeaders", ("OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST",), _headers_to_capture),
+    ("spans.responseHeaders", ("OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_RESPONSE",), _headers_to_capture),
+    ("spans.limits.attributeCount", ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"), _number(0)),
+    (
+        "spans.limits.attributeValueLength",
+        ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"),
+        _number(0),
+    ),
+    ("spans.limits.eventCount", ("OTEL_SPAN_EVENT_COUNT_LIMIT",), _number(0)),
+    ("spans.limits.linkCount", ("OTEL_SPAN_LINK_COUNT_LIMIT",), _number(0)),
     ("log.level", ("OTEL_LOG_LEVEL",), _choice(_LOG_LEVELS)),
 ]

@@ -18,6 +18,8 @@ _STEP = re.compile(r"\.([A-Za-z_]\w*)|\[(\d+|\.\.\.)\]")
 _SECRET = re.compile(r"\.headers\[\d+\]\.value$")
 _WORDS = {
     "`str | null`": "text",
+    "`str | object | null`": "text or a mapping",
+    "`str | object`": "text or a mapping",
     "`str`": "text",
     "`int`": "a whole number",
     "`float | null`": "a number",
@@ -40,12 +42,12 @@ def explain(error: msgspec.ValidationError, document: Mapping[str, Any], model: 
     reason, path = (match["reason"], match["path"] or "") if match else (str(error), "")
     unknown = re.fullmatch(r"Object contains unknown field `(.*)`", reason)
     if unknown:
-        known = ", ".join(field.encode_name for field in msgspec.structs.fields(_type_at(model, path)))
+        known = ", ".join(field.encode_name for field in _fields_of(_type_at(model, path)))
         return f"{_join(path, unknown[1])}: unknown key; known here: {known}"
     missing = re.fullmatch(r"Object missing required field `(.*)`", reason)
     if missing:
         return f"{_join(path, missing[1])}: missing; it has no default"
-    kind = _type_at(model, path)
+    kind = _without_none(_type_at(model, path))
     path = _name_key(document, path, kind)
     value = "(not shown)" if _SECRET.search(path) else repr(_value_at(document, path))
     return f"{path.lstrip('.') or 'the settings'}: {value}: {_fix(reason, kind)}"
@@ -89,17 +91,23 @@ def _type_at(kind: Any, path: str) -> Any:
         if not name:
             kind = get_args(_bare(kind))[-1]
             continue
-        for field in msgspec.structs.fields(_bare(kind)):
+        for field in _fields_of(kind):
             if field.encode_name == name:
                 kind = field.type
                 break
-    return _without_none(kind)
+    return kind
 
 
 def _without_none(kind: Any) -> Any:
     if get_origin(kind) in (Union, UnionType):
         return next(part for part in get_args(kind) if part is not type(None))
     return kind
+
+
+def _fields_of(kind: Any) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """The fields of a mapping; of the one among the alternatives, where a text may stand in its place."""
+    alternatives = get_args(kind) if get_origin(kind) in (Union, UnionType) else (_bare(kind),)
+    return next(msgspec.structs.fields(part) for part in alternatives if hasattr(part, "__struct_fields__"))
 
 
 def _bare(kind: Any) -> Any:

@@ -12,9 +12,9 @@ import msgspec
 from ..wiring import Profile
 from .explanation import SettingsError, explain
 from .exporter import Exporter
-from .propagation import Propagation
-from .sampling import RATIO_SAMPLERS, Sampling
-from .spans import Spans
+from .propagation import Propagation, check_propagation
+from .sampling import Sampling, check_sampling
+from .spans import Spans, check_spans
 from .types import Address, Duration, ProcessingTimeout, Struct
 
 __all__ = ["Settings", "convert_settings", "parse_settings", "schema"]
@@ -96,12 +96,7 @@ def schema() -> dict[str, Any]:
 
 
 def _check(settings: Settings) -> None:
-    sampling = settings.sampling
-    if (sampling.ratio is not None) != (sampling.type in RATIO_SAMPLERS):
-        raise SettingsError(
-            f"sampling.ratio: {sampling.ratio} with type {sampling.type}: a ratio is required by, and only allowed with, "
-            + " and ".join(RATIO_SAMPLERS)
-        )
+    check_sampling(settings.sampling, profile=settings.profile)
     batch = settings.exporter.batch
     if batch.max_batch_spans > batch.max_queue_spans:
         raise SettingsError(
@@ -113,6 +108,7 @@ def _check(settings: Settings) -> None:
         raise SettingsError("exporter.tls: certificateFile and keyFile belong together: set both or neither")
     if tls.insecure_skip_verify and tls.ca_file is not None:
         raise SettingsError("exporter.tls.insecureSkipVerify: true excludes caFile: drop one of them")
+    check_spans(settings.spans)
     addresses = settings.listen
     if len({addresses.spop, addresses.records, addresses.http}) < 3:
         raise SettingsError("listen: spop, records and http must be three different addresses")
@@ -120,3 +116,4 @@ def _check(settings: Settings) -> None:
         address = getattr(addresses, name)
         if not address.startswith("unix:") and int(address.rpartition(":")[2]) > 65_535:
             raise SettingsError(f"listen.{name}: {address!r}: a port is at most 65535")
+    check_propagation(settings.propagation)

@@ -60,7 +60,7 @@ def _replaced_by(from_file: Mapping[str, Any]) -> list[str]:
     if "exporter.endpoint" in fields:
         replaced.append("exporter.tracesEndpoint")
     if "sampling.type" in fields:
-        replaced += ["sampling.type", "sampling.ratio"]
+        replaced += ["sampling.type", "sampling.ratio", "sampling.plugin", "sampling.pluginArgument"]
     return replaced
 
 
@@ -85,6 +85,10 @@ def _fit_together(document: dict[str, Any], sources: dict[str, str], warnings: l
         if name not in (None, "file") and _look_up(document, f"exporter.tls.{other}") is None:
             warnings.append(f"{name} is ignored: a certificate and its key belong together, and exporter.tls.{other} is not set")
             _drop(document, sources, f"exporter.tls.{field}")
+    if document.get("profile") == "Stream" and sources.get("sampling.plugin") not in (None, "file"):
+        warnings.append("OTEL_TRACES_SAMPLER is ignored: with profile Stream HAProxy decides, and runs no plugin")
+        for field in ("type", "plugin", "pluginArgument"):
+            _drop(document, sources, f"sampling.{field}")
     queue, batch = "exporter.batch.maxQueueSpans", "exporter.batch.maxBatchSpans"
     if {sources.get(queue), sources.get(batch)} <= {None, "file"}:
         return

@@ -1,9 +1,13 @@
 """OpenTelemetry's half of the agent: trace context, sampling, and the spans of an exchange. Pure: no SDK, no clock, no I/O."""
 
 from .answer import Answer, Answerer
+from .connection import Connection, ConnectionTracer
+from .connection_ending import ConnectionEnding
 from .context import IdGenerator, SpanContext, SpanId, TraceFlags, TraceId
 from .ending import Ending
 from .exchange import Exchange, ExchangeTracer
+from .propagation import Propagation
+from .routes import RoutesError
 from .sampling import AlwaysOff, AlwaysOn, ParentBased, Ratio, Sampler
 from .span import Attribute, Attributes, Span, SpanKind, SpanStatus
 
@@ -14,12 +18,17 @@ __all__ = [
     "Answerer",
     "Attribute",
     "Attributes",
+    "Connection",
+    "ConnectionEnding",
+    "ConnectionTracer",
     "Ending",
     "Exchange",
     "ExchangeTracer",
     "IdGenerator",
     "ParentBased",
+    "Propagation",
     "Ratio",
+    "RoutesError",
     "Sampler",
     "Span",
     "SpanContext",

@@ -5,27 +5,36 @@ HAProxy asks at ``on-frontend-http-request``. The answer decides whether the tra
 the request is known its times are kept in the variable ``session``, from then on in ``state``. Nothing stays here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 
 import msgspec
 
-from ..wiring import FIELDS
+from ..wiring import FIELDS, FORMATS
+from .baggage import baggage_attributes
 from .context import IdGenerator, SpanContext
+from .exclusion import Excluder
+from .propagation import Propagation
 from .request import Request
-from .sampling import Sampler, child_context
+from .sampling import Decision, Sampler, child_context
 from .stamps import add_stamp
 from .state import VERSION, State, decode_state, encode_state
-from .tracecontext import format_traceparent, parse_traceparent, parse_tracestate
+from .tracecontext import format_traceparent
 
 __all__ = ["Answer", "Answerer"]
 
 
+DENIED = Decision(sampled=False, threshold=None, reason="denied")
+"""The caller has no trace yet and wants none (B3's ``b3: 0``)."""
 _REQUEST_EVENT = 2
 """Its number in ``wiring.SPOE_EVENTS``."""
 SAMPLING_ONLY = "s."
 """What a key begins with whose value is looked at while the request waits, and then no more."""
-_TABLE = frozenset({field.name for field in FIELDS} | {"session", "now"})
+DECIDED = "a."
+"""What a key begins with whose value is an attribute by itself: the sampler's, and members of baggage."""
+_TABLE = frozenset(
+    {field.name for field in FIELDS} | {field.name for row in FORMATS for field in row.arguments} | {"session", "now"}
+)
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
@@ -43,38 +52,64 @@ class Answerer:
     Args:
         sampler: decides for each trace.
         ids: makes the ids of new traces and spans.
+        propagation: reads the caller's context, writes ours.
+        excluder: says which requests are to leave no trace; None: none is left out.
+        baggage_keys: the members of baggage that spans show.
     """
 
-    __slots__ = ("_ids", "_sampler")
+    __slots__ = ("_baggage_keys", "_excluder", "_ids", "_propagation", "_sampler")
 
-    def __init__(self, *, sampler: Sampler, ids: IdGenerator) -> None:
+    def __init__(
+        self,
+        *,
+        sampler: Sampler,
+        ids: IdGenerator,
+        propagation: Propagation | None = None,
+        excluder: Excluder | None = None,
+        baggage_keys: Collection[str] = (),
+    ) -> None:
         self._sampler = sampler
         self._ids = ids
+        self._propagation = Propagation() if propagation is None else propagation
+        self._excluder = excluder
+        self._baggage_keys = frozenset(baggage_keys)
 
     def answer(self, arguments: Mapping[str, object]) -> Answer:
-        """Answer one request from the arguments of its SPOE message (names as in ``wiring.fields``); a missing one is None."""
+        """Answer one request from the arguments of its SPOE message (names as in ``wiring.arguments``); a missing one is None."""
         request = _request(arguments)
-        parent = _parent(arguments)
+        if self._excluder is not None and self._excluder.excludes(request):
+            # No context of ours: HAProxy hands on the caller's as it came.
+            return Answer([("state", encode_state(State(VERSION, excluded=True)))], sampled=False, has_parent=False)
+        inbound = self._propagation.extract(arguments, request.client_address)
+        parent = inbound.parent
         trace_id = self._ids.trace_id() if parent is None else parent.trace_id
-        decision = self._sampler.decide(trace_id, parent, request)
+        decision = DENIED if inbound.denied else self._sampler.decide(trace_id, parent, request)
         flags, tracestate = child_context(parent, decision)
+        context = SpanContext(trace_id, self._ids.span_id(), flags, tracestate, debug=parent is not None and parent.debug)
         state = State(
             VERSION,
             start_unix_micro=_integer(arguments.get("start")),
             seen_unix_micro=_integer(arguments.get("seen")),
             parent_span_id=None if parent is None else parent.span_id,
             host=request.host,
-            user_agent=_text(arguments.get("user_agent")),
-            extras=_extras(arguments),
+            user_agent=request.user_agent,
+            extras=_extras(arguments, self._added(arguments, decision)),
             stamps=_stamps(arguments),
+            reason=decision.reason or None,
+            link=None if inbound.link is None else format_traceparent(inbound.link),
         )
-        variables = [
-            ("traceparent", format_traceparent(SpanContext(trace_id, self._ids.span_id(), flags))),
-            ("state", encode_state(state)),
-        ]
+        variables = [("traceparent", format_traceparent(context)), ("state", encode_state(state))]
         if tracestate:
             variables.append(("tracestate", tracestate))
+        variables.extend(self._propagation.inject(context))
         return Answer(variables, decision.sampled, parent is not None)
+
+    def _added(self, arguments: Mapping[str, object], decision: Decision) -> Sequence[tuple[str, object]]:
+        if not self._baggage_keys:
+            return decision.attributes
+        headers = [arguments.get("baggage_1"), arguments.get("baggage_2"), arguments.get("baggage_3")]
+        baggage = baggage_attributes([header for header in headers if isinstance(header, str)], self._baggage_keys)
+        return [*baggage, *decision.attributes]
 
     def stamp(self, event: int, arguments: Mapping[str, object]) -> tuple[str, str] | None:
         """Answer another event of profile Full: the variable that takes the time of event number ``event``, and its value.
@@ -112,6 +147,7 @@ def _request(arguments: Mapping[str, object]) -> Request:
         _text(arguments.get("host")),
         _text(arguments.get("path")),
         _text(arguments.get("frontend")),
+        _text(arguments.get("user_agent")),
         None if client is None else _address(client),
         {} if arguments.keys() <= _TABLE else _headers(arguments),
     )
@@ -126,28 +162,16 @@ def _headers(arguments: Mapping[str, object]) -> dict[str, str]:
     return {key[2:]: value for key, value in arguments.items() if key.startswith(("q.", SAMPLING_ONLY)) and isinstance(value, str)}
 
 
-def _extras(arguments: Mapping[str, object]) -> dict[str, str] | None:
-    if arguments.keys() <= _TABLE:
+def _extras(arguments: Mapping[str, object], added: Sequence[tuple[str, object]] = ()) -> dict[str, str] | None:
+    if arguments.keys() <= _TABLE and not added:
         return None
     extras = {
         key: text
         for key, value in arguments.items()
         if key not in _TABLE and value is not None and not key.startswith(SAMPLING_ONLY) and (text := _as_text(value))
     }
+    extras.update((DECIDED + key, _as_text(value)) for key, value in added)
     return extras or None
-
-
-def _parent(arguments: Mapping[str, object]) -> SpanContext | None:
-    traceparent = arguments.get("traceparent_1")
-    # Two traceparent headers contradict each other: neither is valid.
-    if not isinstance(traceparent, str) or arguments.get("traceparent_2") is not None:
-        return None
-    parent = parse_traceparent(traceparent)
-    if parent is None:
-        return None
-    headers = [arguments.get("tracestate_1"), arguments.get("tracestate_2"), arguments.get("tracestate_3")]
-    tracestate = parse_tracestate([header for header in headers if isinstance(header, str)])
-    return msgspec.structs.replace(parent, tracestate=tracestate) if tracestate else parent
 
 
 def _integer(value: object) -> int | None:

@@ -16,6 +16,8 @@ __all__ = ["BAD_REQUEST", "Ending", "read_ending"]
 BAD_REQUEST = "<BADREQ>"
 _ABSENT = "-"
 _TABLE = frozenset(field.name for field in FIELDS if field.record is not None)
+_OWN = _TABLE | {"excluded", "link"}
+"""What has a meaning of ours; all other keys are the user's."""
 _NOTHING: Mapping[str, str] = {}
 
 
@@ -141,15 +143,15 @@ def read_ending(end_unix_nano: int, fields: Mapping[str, str]) -> Ending:
         _extras(fields, state.extras),
         state.stamps,
         state.reason,
-        state.excluded,
-        state.link,
+        state.excluded or fields.get("excluded", _ABSENT) != _ABSENT,
+        state.link or _word(fields.get("link", _ABSENT)),
     )
 
 
 def _extras(fields: Mapping[str, str], of_state: Mapping[str, str] | None) -> Mapping[str, str]:
     if len(fields) == len(_TABLE):
         return of_state or _NOTHING
-    of_record = {key: value for key, value in fields.items() if key not in _TABLE and value not in ("", _ABSENT)}
+    of_record = {key: value for key, value in fields.items() if key not in _OWN and value not in ("", _ABSENT)}
     return of_record if of_state is None else {**of_state, **of_record}
 
 

@@ -2,33 +2,34 @@
 
 A SERVER span for the frontend: from the first byte of the request to the end of the exchange. A CLIENT span below it for the
 server, if one was chosen: from when HAProxy turned to it (request read, queues left) to the end. Both ids are known from the
-``traceparent`` that went to the server; the CLIENT span is the one the server's own span hangs under.
+``traceparent`` that went to the server; the CLIENT span is the one the server's own span hangs under. Profile Full cuts the same
+exchange finer (``phases``).
 """
 
-from collections.abc import Callable, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Collection, Mapping
 
 import msgspec
 
 from ..wiring import Profile
 from . import semconv
-from .authority import split_authority
+from .answer import DECIDED
+from .attributes import AttributeBuilder, Facts
+from .baggage import baggage_attributes
 from .context import IdGenerator, SpanContext, server_span_id
 from .ending import BAD_REQUEST, Ending, read_ending
-from .outcome import client_outcome, server_outcome
+from .keep import Keeper
+from .limits import SpanLimits
+from .outcome import Outcome, client_outcome, server_outcome
 from .phases import phase_spans
-from .redaction import redact_query
 from .request import NO_REQUEST
-from .sampling import Sampler, child_context
-from .span import Attributes, Span, SpanKind
-from .timeline import timeline
+from .sampling import Sampler, child_context, without_threshold
+from .span import Attributes, Link, Span, SpanKind, SpanStatus
+from .timeline import Timeline, timeline
 from .tracecontext import parse_traceparent
 
 __all__ = ["Exchange", "ExchangeTracer"]
 
-_PROTOCOL_VERSIONS = {"HTTP/1.0": "1.0", "HTTP/1.1": "1.1", "HTTP/2.0": "2", "HTTP/2": "2", "HTTP/3.0": "3", "HTTP/3": "3"}
-"""``%HV`` of a request line longer than ``tune.http.logurilen`` says HTTP/0.9: then the version is not known."""
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+_NANOSECONDS_PER_SECOND = 1_000_000_000
 
 
 class Exchange(msgspec.Struct, frozen=True, gc=False):
@@ -36,9 +37,11 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
 
     ending: Ending
     spans: list[Span]
-    """SERVER first; empty if the trace is not sampled or there was no request."""
+    """SERVER first; empty if the trace is not sampled, the request is excluded, or there was none."""
     had_request: bool
     """False for a connection that closed, or was timed out, before a whole request came: health probes do that."""
+    reason: str = ""
+    """Why it is sampled or not, where it was not the ordinary sampler."""
 
 
 class ExchangeTracer:
@@ -48,27 +51,33 @@ class ExchangeTracer:
         sampler: decides for exchanges that have no trace context at all (unparsable requests, requests answered by a rule that
             stands in front of ours while the agent was away).
         ids: makes their ids.
+        attributes: says what the spans say.
         profile: which spans an exchange has: two, or nine (``phases``).
-        known_methods: methods that may stand in span names; all others are ``_OTHER``.
-        sensitive_query_parameters: whose values are redacted.
+        keeper: keeps exchanges that were not sampled and went wrong; None: none.
+        limits: of the spans.
+        baggage_keys: the members of baggage that spans show.
     """
 
-    __slots__ = ("_ids", "_known_methods", "_profile", "_sampler", "_sensitive")
+    __slots__ = ("_attributes", "_baggage_keys", "_ids", "_keeper", "_limits", "_profile", "_sampler")
 
     def __init__(
         self,
         *,
         sampler: Sampler,
         ids: IdGenerator,
+        attributes: AttributeBuilder | None = None,
         profile: Profile = "Standard",
-        known_methods: AbstractSet[str] = semconv.KNOWN_METHODS,
-        sensitive_query_parameters: AbstractSet[str] = semconv.SENSITIVE_QUERY_PARAMETERS,
+        keeper: Keeper | None = None,
+        limits: SpanLimits | None = None,
+        baggage_keys: Collection[str] = (),
     ) -> None:
         self._sampler = sampler
         self._ids = ids
+        self._attributes = AttributeBuilder() if attributes is None else attributes
         self._profile = profile
-        self._known_methods = known_methods
-        self._sensitive = sensitive_query_parameters
+        self._keeper = keeper
+        self._limits = SpanLimits() if limits is None else limits
+        self._baggage_keys = frozenset(baggage_keys)
 
     def trace(self, end_unix_nano: int, fields: Mapping[str, str]) -> Exchange:
         """The spans of one record (names as in ``wiring.fields``).
@@ -79,55 +88,71 @@ class ExchangeTracer:
         ending = read_ending(end_unix_nano, fields)
         if ending.method == BAD_REQUEST and ending.termination_state[:1] != "P":
             return Exchange(ending, [], had_request=False)
+        if ending.excluded:
+            return Exchange(ending, [], had_request=True, reason="excluded")
         context = None if ending.traceparent is None else parse_traceparent(ending.traceparent)
         if context is None:
             context = self._new_context()
             tracestate = context.tracestate
         else:
             tracestate = ending.tracestate
+        reason = ending.reason or ""
+        outcome = server_outcome(ending.status_code, ending.termination_state)
+        times = timeline(ending)
         if not context.sampled:
-            return Exchange(ending, [], had_request=True)
-        return Exchange(ending, self._spans(ending, context, tracestate), had_request=True)
+            kept = None if self._keeper is None else self._keep(self._keeper, outcome, times)
+            if kept is None:
+                return Exchange(ending, [], had_request=True, reason=reason)
+            reason, tracestate = kept, without_threshold(tracestate)
+        spans = self._spans(ending, context, tracestate, times, outcome)
+        if reason:
+            spans[0].attributes.append((semconv.HAPROXY_SAMPLING_REASON, reason))
+        for span in spans:
+            self._limits.apply(span)
+        return Exchange(ending, spans, had_request=True, reason=reason)
+
+    def _keep(self, keeper: Keeper, outcome: Outcome, times: Timeline) -> str | None:
+        duration_seconds = (times.end - times.start) / _NANOSECONDS_PER_SECOND
+        return keeper.reason(is_error=outcome.status is SpanStatus.ERROR, duration_seconds=duration_seconds)
 
     def _new_context(self) -> SpanContext:
         trace_id = self._ids.trace_id()
         flags, tracestate = child_context(None, self._sampler.decide(trace_id, None, NO_REQUEST))
         return SpanContext(trace_id, self._ids.span_id(), flags, tracestate)
 
-    def _spans(self, ending: Ending, context: SpanContext, tracestate: str) -> list[Span]:
-        times = timeline(ending)
-        known = ending.method in self._known_methods
-        method = ending.method if known else "_OTHER"
-        name = method if known else "HTTP"
-        scheme = "https" if ending.encrypted else "http"
-        query = redact_query(ending.query, self._sensitive) if ending.query else ""
-        server_id = server_span_id(context.span_id)
+    def _spans(self, ending: Ending, context: SpanContext, tracestate: str, times: Timeline, outcome: Outcome) -> list[Span]:
+        facts = self._attributes.read(ending, ending.extras)
         server = Span(
             context.trace_id,
-            server_id,
+            server_span_id(context.span_id),
             ending.parent_span_id,
             context.flags,
             ending.parent_span_id is not None,
             tracestate,
-            name,
+            facts.server_name,
             SpanKind.SERVER,
             times.start,
             times.end,
-            _server_attributes(ending, method, scheme, query),
+            self._attributes.server(ending, facts),
         )
-        server.status, error_type = server_outcome(ending.status_code, ending.termination_state)
-        if error_type is not None:
-            server.attributes.append((semconv.ERROR_TYPE, error_type))
-        client = (
-            None if ending.server is None else self._client_span(ending, context, server, times.turn, method=method, query=query)
-        )
+        _conclude(server, outcome if facts.call is None else facts.call.server_outcome(outcome))
+        if ending.link is not None:
+            server.links = _links(ending.link)
+        if facts.extras:
+            server.attributes.extend(self._decided(facts.extras))
+        client = None if ending.server is None else self._client_span(ending, context, server, times.turn, facts)
         if self._profile == "Full":
             return phase_spans(ending, times, server, client)
         return [server] if client is None else [server, client]
 
-    def _client_span(
-        self, ending: Ending, context: SpanContext, server: Span, start_unix_nano: int, *, method: str, query: str
-    ) -> Span:
+    def _decided(self, extras: Mapping[str, str]) -> Attributes:
+        """What the start of the exchange has made attributes of; baggage that the agent was not asked about comes as it was."""
+        decided: Attributes = [(key.removeprefix(DECIDED), value) for key, value in extras.items() if key.startswith(DECIDED)]
+        if self._baggage_keys and "baggage" in extras:
+            decided += baggage_attributes([extras["baggage"]], self._baggage_keys)
+        return decided
+
+    def _client_span(self, ending: Ending, context: SpanContext, server: Span, start_unix_nano: int, facts: Facts) -> Span:
         status_code = ending.status_code if ending.server_answered else None
         client = Span(
             context.trace_id,
@@ -136,97 +161,24 @@ class ExchangeTracer:
             context.flags,
             False,  # noqa: FBT003 - positional on purpose: this is the hot path
             server.tracestate,
-            server.name,
+            facts.client_name,
             SpanKind.CLIENT,
             start_unix_nano,
             server.end_unix_nano,
-            _client_attributes(ending, method, query, status_code),
+            self._attributes.client(ending, facts, status_code),
         )
-        client.status, error_type = client_outcome(status_code, ending.termination_state)
-        if error_type is not None:
-            client.attributes.append((semconv.ERROR_TYPE, error_type))
+        outcome = client_outcome(status_code, ending.termination_state)
+        _conclude(client, outcome if facts.call is None else facts.call.client_outcome(outcome))
         return client
 
 
-def _server_attributes(ending: Ending, method: str, scheme: str, query: str) -> Attributes:
-    attributes: Attributes = [(semconv.HTTP_REQUEST_METHOD, method), (semconv.URL_SCHEME, scheme)]
-    add = attributes.append
-    parsed = ending.method != BAD_REQUEST
-    if parsed:
-        add((semconv.URL_PATH, ending.path))
-        if method != ending.method:
-            add((semconv.HTTP_REQUEST_METHOD_ORIGINAL, ending.method))
-    if query:
-        add((semconv.URL_QUERY, query))
-    if ending.status_code is not None:
-        add((semconv.HTTP_RESPONSE_STATUS_CODE, ending.status_code))
-    version = _PROTOCOL_VERSIONS.get(ending.protocol)
-    if version is not None:
-        add((semconv.NETWORK_PROTOCOL_VERSION, version))
-    if ending.host is not None:
-        address, port = split_authority(ending.host)
-        add((semconv.SERVER_ADDRESS, address))
-        add((semconv.SERVER_PORT, port or _DEFAULT_PORTS[scheme]))
-    if ending.client_address is not None:
-        add((semconv.CLIENT_ADDRESS, ending.client_address))
-        add((semconv.NETWORK_PEER_ADDRESS, ending.client_address))
-        if ending.client_port is not None:
-            add((semconv.NETWORK_PEER_PORT, ending.client_port))
-    if ending.user_agent is not None:
-        add((semconv.USER_AGENT_ORIGINAL, ending.user_agent))
-    add((semconv.HTTP_REQUEST_SIZE, ending.received_bytes))
-    add((semconv.HTTP_RESPONSE_SIZE, ending.sent_bytes))
-    add((semconv.HAPROXY_FRONTEND_NAME, ending.frontend))
-    if ending.backend != ending.frontend:
-        add((semconv.HAPROXY_BACKEND_NAME, ending.backend))
-    add((semconv.HAPROXY_TERMINATION_STATE, ending.termination_state))
-    _add_timer(add, semconv.HAPROXY_TIME_REQUEST, ending.request_milliseconds)
-    _add_timer(add, semconv.HAPROXY_TIME_QUEUE, ending.queue_milliseconds)
-    if ending.unique_id is not None:
-        add((semconv.HAPROXY_UNIQUE_ID, ending.unique_id))
-    return attributes
+def _conclude(span: Span, outcome: Outcome) -> None:
+    span.status = outcome.status
+    if outcome.error_type is not None:
+        span.attributes.append((semconv.ERROR_TYPE, outcome.error_type))
 
 
-def _client_attributes(ending: Ending, method: str, query: str, status_code: int | None) -> Attributes:
-    attributes: Attributes = [(semconv.HTTP_REQUEST_METHOD, method)]
-    add = attributes.append
-    scheme = "https" if ending.server_encrypted else "http"
-    # What the server is called is what the request calls it; where it was reached is the peer.
-    authority = (ending.host or _peer_authority(ending)).rpartition("@")[2]
-    address, port = split_authority(authority)
-    add((semconv.SERVER_ADDRESS, address))
-    add((semconv.SERVER_PORT, port or _DEFAULT_PORTS[scheme]))
-    full = f"{scheme}://{authority}{ending.path}"
-    add((semconv.URL_FULL, f"{full}?{query}" if query else full))
-    if method != ending.method:
-        add((semconv.HTTP_REQUEST_METHOD_ORIGINAL, ending.method))
-    if status_code is not None:
-        add((semconv.HTTP_RESPONSE_STATUS_CODE, status_code))
-    if ending.server_address is not None:
-        add((semconv.NETWORK_PEER_ADDRESS, ending.server_address))
-        if ending.server_port is not None:
-            add((semconv.NETWORK_PEER_PORT, ending.server_port))
-    add((semconv.HAPROXY_BACKEND_NAME, ending.backend))
-    add((semconv.HAPROXY_SERVER_NAME, ending.server or ""))
-    _add_timer(add, semconv.HAPROXY_TIME_CONNECT, ending.connect_milliseconds)
-    _add_timer(add, semconv.HAPROXY_TIME_RESPONSE, ending.response_milliseconds)
-    if ending.retries:
-        add((semconv.HTTP_REQUEST_RESEND_COUNT, ending.retries))
-        add((semconv.HAPROXY_RETRIES, ending.retries))
-        add((semconv.HAPROXY_REDISPATCHED, ending.redispatched))
-    if ending.backend_queue:
-        add((semconv.HAPROXY_QUEUE_BACKEND, ending.backend_queue))
-    if ending.server_queue:
-        add((semconv.HAPROXY_QUEUE_SERVER, ending.server_queue))
-    return attributes
-
-
-def _peer_authority(ending: Ending) -> str:
-    address = ending.server_address or ending.server or ""
-    host = f"[{address}]" if ":" in address else address
-    return host if ending.server_port is None else f"{host}:{ending.server_port}"
-
-
-def _add_timer(add: Callable[[tuple[str, float]], None], name: str, milliseconds: int) -> None:
-    if milliseconds >= 0:
-        add((name, milliseconds / 1000))
+def _links(traceparent: str) -> list[Link]:
+    """A caller that is not trusted to be the parent."""
+    context = parse_traceparent(traceparent)
+    return [] if context is None else [Link(context.trace_id, context.span_id, context.flags, is_remote=True)]

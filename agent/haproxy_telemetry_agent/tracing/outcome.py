@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from .span import SpanStatus
 
-__all__ = ["Outcome", "client_outcome", "server_outcome"]
+__all__ = ["Outcome", "client_outcome", "connection_outcome", "server_outcome"]
 
 
 class Outcome(NamedTuple):
@@ -71,6 +71,18 @@ def client_outcome(status_code: int | None, termination_state: str) -> Outcome:
     if cause in _CALLER:
         return _FINE
     if status_code is None or cause in _NOT_CALLER:
+        return Outcome(SpanStatus.ERROR, _error_type(termination_state))
+    return _FINE
+
+
+def connection_outcome(termination_state: str, *, has_server: bool) -> Outcome:
+    """Both sides of a connection without requests (``mode tcp``): they ended together, and no status code says how.
+
+    A client that went away, or was silent for too long, is an error of nobody's. One that a rule turned away before it reached
+    a server got what HAProxy was told to give; once there is a server, a refusal (``tcp-response content reject``) cuts it.
+    """
+    cause = termination_state[:1]
+    if cause in _NOT_CALLER or (cause == "P" and has_server):
         return Outcome(SpanStatus.ERROR, _error_type(termination_state))
     return _FINE
 

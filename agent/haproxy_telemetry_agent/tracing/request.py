@@ -20,6 +20,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     path: str | None = None
     """Without the query."""
     frontend: str | None = None
+    user_agent: str | None = None
     client_address: str | None = None
     """The TCP peer's, or the one of the PROXY protocol."""
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)

@@ -15,6 +15,7 @@ import msgspec
 
 from .context import SpanContext, TraceFlags, TraceId
 from .request import Request
+from .span import Attribute
 from .tracecontext import set_member
 
 __all__ = [
@@ -25,9 +26,11 @@ __all__ = [
     "Ratio",
     "Sampler",
     "child_context",
+    "consistent_threshold",
     "inbound_threshold",
     "randomness",
     "threshold_of_ratio",
+    "without_threshold",
 ]
 
 _RANDOM_BITS = 56
@@ -47,6 +50,8 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     """0 <= threshold < 2**56 if the decision has a known probability; None erases an inbound ``th``."""
     reason: str = ""
     """Why, where it was not the ordinary sampler: the span says it (``haproxy.sampling.reason``)."""
+    attributes: tuple[tuple[str, Attribute], ...] = ()
+    """What the sampler wants the SERVER span to say."""
 
 
 class Sampler(Protocol):
@@ -102,7 +107,7 @@ class Ratio:
 
 
 class ParentBased:
-    """Follows the caller; asks ``root`` where there is none.
+    """Follows the caller; asks ``root`` where there is none, or where it left the decision to us. Its trace id stays in any case.
 
     The caller's ``th`` is kept if it is consistent with its own decision, else erased: it would make backends count wrongly.
     """
@@ -114,14 +119,11 @@ class ParentBased:
 
     def decide(self, trace_id: TraceId, parent: SpanContext | None, request: Request) -> Decision:
         """See ``Sampler``."""
-        if parent is None:
-            return self._root.decide(trace_id, None, request)
+        if parent is None or parent.deferred:
+            return self._root.decide(trace_id, parent, request)
         if not parent.sampled:
             return Decision(sampled=False, threshold=None)
-        threshold = inbound_threshold(parent)
-        if threshold is not None and randomness(trace_id, parent) < threshold:
-            threshold = None
-        return Decision(sampled=True, threshold=threshold)
+        return Decision(sampled=True, threshold=consistent_threshold(trace_id, parent))
 
 
 def randomness(trace_id: TraceId, parent: SpanContext | None) -> int:
@@ -141,6 +143,17 @@ def inbound_threshold(parent: SpanContext) -> int | None:
     if not _HEX.fullmatch(value):
         return None
     return int(value.ljust(_MAX_HEX_DIGITS, "0"), 16)
+
+
+def consistent_threshold(trace_id: TraceId, context: SpanContext) -> int | None:
+    """T of a sampled context's ``th``, if the trace would have been kept at it."""
+    threshold = inbound_threshold(context)
+    return None if threshold is None or randomness(trace_id, context) < threshold else threshold
+
+
+def without_threshold(tracestate: str) -> str:
+    """``tracestate`` of a trace whose probability is not known."""
+    return _with_threshold(tracestate, None) if "ot=" in tracestate else tracestate
 
 
 def child_context(parent: SpanContext | None, decision: Decision) -> tuple[int, str]:

@@ -14,52 +14,14 @@ The order is the order in the record: what is needed most comes first, text chos
 Which fetch works where, and since which version: measured on 2.6 to 3.4.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from .field import Field
+from .formats import propagation_arguments
+from .names import variable_name
 from .plan import Capture, Plan
 
-__all__ = [
-    "FIELDS",
-    "Field",
-    "arguments",
-    "captured_at_request",
-    "captured_at_response",
-    "fallbacks",
-    "record_fields",
-    "variable_name",
-]
-
-Version = tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One row; see the module's text."""
-
-    name: str
-    meaning: str
-    argument: str | None = None
-    """Sample expression at ``on-frontend-http-request``; None: not sent."""
-    record: str | None = None
-    """Log-format expression; None: not in the record."""
-    fallback: str | None = None
-    """Sample expression that HAProxy puts into this row's variable when the agent gave no answer."""
-    since: Version | None = None
-    """The first HAProxy version whose ``argument`` and ``fallback`` exist."""
-    before: Version | None = None
-    """The first version that does not need this row any more."""
-    variable: str | None = None
-    """The variable of the row, if it is not ``variable_name(name)``."""
-
-    @property
-    def variable_name(self) -> str:
-        """The HAProxy variable that the row has where it has one."""
-        return self.variable or variable_name(self.name)
-
-
-def variable_name(name: str) -> str:
-    """The HAProxy variable of a row: ``txn.otel.<name>`` (scope, ``option var-prefix``, name)."""
-    return f"txn.otel.{name}"
+__all__ = ["FIELDS", "arguments", "captured_at_response", "fallbacks", "record_fields"]
 
 
 def _variable(name: str) -> str:
@@ -113,11 +75,6 @@ FIELDS: tuple[Field, ...] = (
         before=(3, 0),
     ),
     Field("routed", "us since the epoch when the frontend's rules were through with the request", record=_variable("routed")),
-    Field("traceparent_1", "first traceparent header", argument="req.fhdr(traceparent,1)"),
-    Field("traceparent_2", "second traceparent header; if there is one, none is valid", argument="req.fhdr(traceparent,2)"),
-    Field("tracestate_1", "first tracestate header", argument="req.fhdr(tracestate,1)"),
-    Field("tracestate_2", "second tracestate header", argument="req.fhdr(tracestate,2)"),
-    Field("tracestate_3", "third tracestate header", argument="req.fhdr(tracestate,3)"),
     Field("parent", "span id of the caller, when HAProxy continued the trace itself", record=_variable("parent")),
     # For the agent's decision only.
     Field("method", "method, for sampling", argument="method"),
@@ -147,27 +104,34 @@ _FULL: tuple[Field, ...] = (
 """Further arguments of the request's message in profile Full."""
 
 
+_BAGGAGE = Field("baggage", "baggage header", fallback="req.fhdr(baggage)", record=_variable("baggage"))
+"""For the record alone: the agent is sent all headers of it, and keeps what is wanted."""
+
+
 def arguments(plan: Plan) -> list[Field]:
-    """The rows of the request's SPOE message, in its order; behind them come those of ``captured_at_request``."""
-    rows = (*FIELDS, *_FULL) if plan.profile == "Full" else FIELDS
-    return [field for field in rows if field.argument is not None]
-
-
-def captured_at_request(plan: Plan) -> list[Field]:
-    """The rows that the user asked for while the request waits."""
-    return _captured(plan, "request")
+    """The rows of the request's SPOE message, in its order: the table's, the propagators', and what the user asked for."""
+    rows = [field for field in (*FIELDS, *(_FULL if plan.profile == "Full" else ())) if field.argument is not None]
+    headers = propagation_arguments(plan.extracted_propagators, with_baggage=plan.with_baggage)
+    return [*rows, *headers, *_captured(plan, "request"), *_captured(plan, "decision")]
 
 
 def record_fields(plan: Plan) -> list[Field]:
     """The rows of the record, in its order; what the user asked for stands in front of text that clients choose."""
     rows = [field for field in FIELDS if field.record is not None]
     place = next(place for place, field in enumerate(rows) if field.name == "host")
-    return [*rows[:place], *(_capture(number, capture) for number, capture in enumerate(plan.captures)), *rows[place:]]
+    own = [
+        *([Field("excluded", "no span is wanted", record=_variable("excluded"))] if plan.sampling.excludes else []),
+        *([Field("link", "traceparent of a caller that is not believed", record=_variable("link"))] if plan.link_untrusted else []),
+    ]
+    own += [_BAGGAGE] if plan.with_baggage else []
+    captured = [field for number, capture in enumerate(plan.captures) if (field := _capture(number, capture)).record is not None]
+    return [*rows[:place], *own, *captured, *rows[place:]]
 
 
 def fallbacks(plan: Plan) -> list[Field]:
     """The rows whose variable HAProxy fills itself when the agent gave no answer."""
-    return [field for field in (*FIELDS, *_captured(plan, "request")) if field.fallback is not None]
+    rows = (*FIELDS, *([_BAGGAGE] if plan.with_baggage else []), *_captured(plan, "request"))
+    return [field for field in rows if field.fallback is not None]
 
 
 def captured_at_response(plan: Plan) -> list[Field]:
@@ -182,6 +146,8 @@ def _captured(plan: Plan, at: str) -> list[Field]:
 def _capture(number: int, capture: Capture) -> Field:
     # A variable's name has only letters, digits, dots and underscores, a header's name has more: the variables are numbered.
     variable = variable_name(f"c{number}")
+    if capture.at == "decision":
+        return Field(capture.key, "asked for by the user, for sampling", argument=capture.fetch)
     if capture.at == "end":
         return Field(capture.key, "asked for by the user", record=f"%[{capture.fetch}]", variable=variable)
     return Field(

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 __all__ = [
     "AGENT_BACKEND",
+    "CONNECTION_SD_ID",
     "DEFAULTS",
     "ENGINE",
     "REQUEST_MESSAGE",
@@ -12,6 +13,7 @@ __all__ = [
     "SPOE_EVENTS",
     "VARIABLE_PREFIX",
     "SpoeEvent",
+    "variable_name",
 ]
 
 ENGINE = "haproxy-telemetry"
@@ -48,5 +50,12 @@ RING = "haproxy-telemetry"
 """The ring that carries the records. A ring is a proxy: no ``defaults`` may have its name (warning on 3.2, error from 3.3)."""
 DEFAULTS = "haproxy-telemetry-defaults"
 AGENT_BACKEND = "haproxy-telemetry-spoa"
+CONNECTION_SD_ID = "htc@1"
+"""SD-ID of the record of a ``mode tcp`` frontend, which has other keys."""
 SD_ID = "ht@1"
 """SD-ID of our element in a record; the number is the version of the record's keys."""
+
+
+def variable_name(name: str) -> str:
+    """The HAProxy variable of a row: ``txn.otel.<name>`` (scope, ``option var-prefix``, name)."""
+    return f"txn.otel.{name}"

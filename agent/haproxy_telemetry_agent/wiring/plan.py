@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Capture", "Plan", "Profile", "haproxy_address"]
+from .thresholds import ALWAYS, PathPattern, ThresholdForce, ThresholdRule
+
+__all__ = ["Capture", "Plan", "Profile", "Sampling", "haproxy_address"]
 
 Profile = Literal["Standard", "Full", "Stream"]
 """How often HAProxy waits for the agent: once, at every safe event, never."""
@@ -17,8 +19,32 @@ class Capture:
     """Its name as SPOE argument and in the record, such as ``q.x-request-id``: no space, quote, ``=`` or bracket."""
     fetch: str
     """Sample expression."""
-    at: Literal["request", "response", "end"] = "request"
-    """When HAProxy looks: while the request waits, when the answer leaves, or as it writes the record."""
+    at: Literal["request", "decision", "response", "end"] = "request"
+    """When HAProxy looks: while the request waits (``decision``: only for the agent's decision, never for the record), when the
+    answer leaves, or as it writes the record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How HAProxy samples: with profile Stream always, otherwise where the agent gave no answer. See ``thresholds``."""
+
+    threshold: str = ALWAYS
+    """For the traces that begin here."""
+    follows_parent: bool = True
+    rules: tuple[ThresholdRule, ...] = ()
+    force: ThresholdForce | None = None
+    excluded_paths: tuple[PathPattern, ...] = ()
+    excluded_user_agents: tuple[str, ...] = ()
+
+    @property
+    def excludes(self) -> bool:
+        """Whether some requests are to leave no trace."""
+        return bool(self.excluded_paths or self.excluded_user_agents)
+
+    @property
+    def decides(self) -> bool:
+        """Whether there is anything to decide: not if all that begins is kept, and all callers are followed."""
+        return self.threshold != ALWAYS or not self.follows_parent or bool(self.rules) or self.force is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +58,25 @@ class Plan:
     """Where HAProxy finds the SPOE file."""
     processing_timeout: str = "20ms"
     """The longest time a request waits for the agent, in HAProxy's time format."""
-    fallback_ratio: float = 1.0
-    """Share of new traces that HAProxy starts as sampled when the agent gave no answer; with profile Stream, always."""
+    sampling: Sampling = Sampling()
+    propagators: tuple[str, ...] = ("tracecontext", "baggage")
+    propagation_mode: Literal["Propagate", "Extract", "Inject", "Ignore"] = "Propagate"
+    trusted_networks: tuple[str, ...] = ()
+    """CIDRs whose clients' context is believed; empty: everybody's."""
+    link_untrusted: bool = False
+    with_baggage: bool = False
+    """Whether the agent wants to see baggage; it passes through in any case."""
     captures: tuple[Capture, ...] = ()
+
+    @property
+    def extracted_propagators(self) -> tuple[str, ...]:
+        """The formats that are read."""
+        return self.propagators if self.propagation_mode in ("Propagate", "Extract") else ()
+
+    @property
+    def injected_propagators(self) -> tuple[str, ...]:
+        """The formats that are written."""
+        return self.propagators if self.propagation_mode in ("Propagate", "Inject") else ()
 
 
 def haproxy_address(listen: str) -> str:

@@ -6,15 +6,18 @@ with the time of the event in it. Messages are sent only while the agent's healt
 costs every request the full ``timeout processing``, on every version up to 3.0 whatever the server options are.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterable
 
-from .fields import Field, arguments, captured_at_request, variable_name
-from .names import AGENT_BACKEND, ENGINE, REQUEST_MESSAGE, SPOE_EVENTS, VARIABLE_PREFIX, SpoeEvent
+from .field import Field
+from .fields import arguments
+from .names import AGENT_BACKEND, ENGINE, REQUEST_MESSAGE, SPOE_EVENTS, VARIABLE_PREFIX, SpoeEvent, variable_name
 from .plan import Plan
 
 __all__ = ["render_spoe"]
 
 _ALIVE = f"if {{ nbsrv({AGENT_BACKEND}) ge 1 }}"
+_WORDS = 16
+"""Arguments on a line: HAProxy takes 64 words, people fewer."""
 _SESSION_EVENTS = 2
 """The events before the request is known: they have a token of their own, for ``state`` says that the request was answered."""
 
@@ -44,12 +47,7 @@ def render_spoe(plan: Plan) -> str:
                 f"    use-backend {AGENT_BACKEND}",
                 "",
                 f"spoe-message {REQUEST_MESSAGE}",
-                "    .if version_atleast(3.0)",
-                f"    args {_arguments(plan, lambda field: field.before is None)}",
-                "    .else",
-                f"    args {_arguments(plan, lambda field: field.since is None)}",
-                "    .endif",
-                *_captures(plan),
+                *_arguments(plan),
                 f"    event on-frontend-http-request {_ALIVE}",
                 *rest,
             )
@@ -77,11 +75,19 @@ def _where_safe(event: SpoeEvent, lines: list[str]) -> list[str]:
     return [f"    .if version_before({major}.{minor})", *lines, "    .endif"]
 
 
-def _captures(plan: Plan) -> list[str]:
-    # On a line of their own: HAProxy takes 64 words a line.
-    words = " ".join(f"{field.name}={field.argument}" for field in captured_at_request(plan))
-    return [f"    args {words}"] if words else []
+def _arguments(plan: Plan) -> list[str]:
+    rows = arguments(plan)
+    always = [field for field in rows if field.since is None and field.before is None]
+    return [
+        "    .if version_atleast(3.0)",
+        *_args(field for field in rows if field.since is not None),
+        "    .else",
+        *_args(field for field in rows if field.before is not None),
+        "    .endif",
+        *_args(always),
+    ]
 
 
-def _arguments(plan: Plan, wanted: Callable[[Field], bool]) -> str:
-    return " ".join(f"{field.name}={field.argument}" for field in arguments(plan) if wanted(field))
+def _args(rows: Iterable[Field]) -> list[str]:
+    words = [f"{field.name}={field.argument}" for field in rows]
+    return [f"    args {' '.join(words[start : start + _WORDS])}" for start in range(0, len(words), _WORDS)]

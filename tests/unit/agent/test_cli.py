@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from haproxy_telemetry_agent import cli, settings
-from haproxy_telemetry_agent.cli import main, make_plan
+from haproxy_telemetry_agent.cli import main
 from haproxy_telemetry_agent.guide import render_guide
+from haproxy_telemetry_agent.reference import render_reference
 from haproxy_telemetry_agent.version import VERSION
-from haproxy_telemetry_agent.wiring import Plan, render_frontend, render_sections, render_spoe
+from haproxy_telemetry_agent.wiring import Plan, Sampling, render_frontend, render_sections, render_spoe, render_tcp_frontend
 
 OK, FAILED, MISUSED = 0, 1, 2
 DEFAULT = Plan()
@@ -20,7 +21,7 @@ CUSTOM = Plan(
     records_address="[::1]:10514",
     spoe_path="/run/spoe.cfg",
     processing_timeout="5ms",
-    fallback_ratio=0.25,
+    sampling=Sampling(threshold="c0000000000000"),
 )
 CUSTOM_FILE = """
 processingTimeout: 5ms
@@ -56,6 +57,11 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"haproxy-telemetry-agent {VERSION}\n"
 
 
+def test_attributes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["attributes"]) == OK
+    assert capsys.readouterr().out == render_reference()
+
+
 def test_schema(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema"]) == OK
     assert json.loads(capsys.readouterr().out) == settings.schema()
@@ -74,24 +80,23 @@ class TestConfig:
         assert main(arguments) == OK
         assert capsys.readouterr().out == render(CUSTOM)
 
+    def test_the_lines_of_a_tcp_frontend_are_the_same_for_all(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["config", "--section", "tcp-frontend"]) == OK
+        assert capsys.readouterr().out == render_tcp_frontend()
+
     def test_without_one_it_is_the_guide(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["config"]) == OK
         assert capsys.readouterr().out == render_guide(DEFAULT)
 
-    @pytest.mark.parametrize(
-        ("sampling", "ratio"),
-        [
-            ({}, 1),
-            ({"type": "AlwaysOn"}, 1),
-            ({"type": "AlwaysOff"}, 0),
-            ({"type": "ParentBasedAlwaysOff"}, 0),
-            ({"type": "TraceIDRatio", "ratio": 0.25}, 0.25),
-            ({"type": "ParentBasedTraceIDRatio", "ratio": 0}, 0),
-        ],
-    )
-    def test_haproxys_own_traces_are_sampled_as_the_agents(self, sampling: dict[str, object], ratio: float) -> None:
-        plan = make_plan(settings.parse_settings({"sampling": sampling}), spoe_path="/x")
-        assert plan.fallback_ratio == ratio
+    def test_a_profile_may_be_named(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["config", "--profile", "Stream"]) == OK
+        assert capsys.readouterr().out == render_guide(Plan(profile="Stream"))
+
+    def test_profile_stream_has_no_spoe_file(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["config", "--profile", "Stream", "--section", "spoe"]) == MISUSED
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.startswith("haproxy-telemetry-agent: profile: 'Stream': has no SPOE file")
 
 
 class TestCheckConfig:

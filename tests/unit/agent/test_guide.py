@@ -1,11 +1,11 @@
-"""The guide: the three texts, whole, with nothing but comments around them."""
+"""The guide: the four texts, whole, with nothing but comments around them."""
 
 import pytest
 
 from haproxy_telemetry_agent.guide import render_guide
-from haproxy_telemetry_agent.wiring import Plan, render_frontend, render_sections, render_spoe
+from haproxy_telemetry_agent.wiring import Plan, Sampling, render_frontend, render_sections, render_spoe, render_tcp_frontend
 
-PLANS = [Plan(), Plan(fallback_ratio=0.5, spoe_path="/run/spoe.cfg", spop_address="unix@/run/spoa.sock")]
+PLANS = [Plan(), Plan(sampling=Sampling(threshold="80000000000000"), spoe_path="/run/spoe.cfg", spop_address="unix@/run/spoa.sock")]
 
 
 def configuration_of(text: str) -> list[str]:
@@ -14,9 +14,9 @@ def configuration_of(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("plan", PLANS)
-def test_is_the_three_texts_in_order(plan: Plan) -> None:
+def test_is_the_four_texts_in_order(plan: Plan) -> None:
     assert configuration_of(render_guide(plan)) == configuration_of(
-        render_spoe(plan) + render_frontend(plan) + render_sections(plan)
+        render_spoe(plan) + render_frontend(plan) + render_tcp_frontend() + render_sections(plan)
     )
 
 
@@ -24,5 +24,5 @@ def test_is_the_three_texts_in_order(plan: Plan) -> None:
 def test_says_where_each_goes_and_how_to_get_it_alone(plan: Plan) -> None:
     comments = [line for line in render_guide(plan).splitlines() if line.startswith("#")]
     assert f"# 1. {plan.spoe_path}: a file of its own, readable by HAProxy." in comments
-    for section in ("spoe", "frontend", "sections"):
+    for section in ("spoe", "frontend", "tcp-frontend", "sections"):
         assert any(f"config --section {section}" in line for line in comments)

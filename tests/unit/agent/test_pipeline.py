@@ -11,8 +11,20 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 from haproxy_telemetry_agent.pipeline import Pipeline
 from haproxy_telemetry_agent.spop import Message, SetVar, VarScope
 from haproxy_telemetry_agent.telemetry import PREFIX, Telemetry
-from haproxy_telemetry_agent.tracing import AlwaysOn, Answerer, ExchangeTracer, IdGenerator, ParentBased
-from haproxy_telemetry_agent.wiring import REQUEST_MESSAGE, Plan, record_fields
+from haproxy_telemetry_agent.tracing import (
+    AlwaysOn,
+    Answerer,
+    ConnectionTracer,
+    ExchangeTracer,
+    IdGenerator,
+    ParentBased,
+    Sampler,
+    SpanContext,
+    TraceId,
+)
+from haproxy_telemetry_agent.tracing.request import Request
+from haproxy_telemetry_agent.tracing.sampling import Decision
+from haproxy_telemetry_agent.wiring import CONNECTION_FIELDS, REQUEST_MESSAGE, Plan, record_fields
 
 TIME = "2026-11-22T13:50:34.119025+00:00"
 NUMBERS = {"ST": "200", "TR": "0", "Tw": "0", "Tc": "1", "Tr": "2", "Ta": "3", "rc": "0", "bq": "0", "sq": "0", "U": "1", "B": "2"}
@@ -27,10 +39,21 @@ def record_of(time: str = TIME, **changes: str) -> bytes:
     return f"<134>1 {time} - haproxy 37 - [ht@1 {body}] message".encode()
 
 
+CONNECTION_NUMBERS = dict.fromkeys(("fc_err", "Th", "Tw", "Tc", "Tt", "rc", "bq", "sq", "U", "B"), "1")
+CONNECTION_TEXTS = {"id": "4bf92f35-77b3-4da6-a3ce-929d0e0e4736", "ts": "--", "f": "mail", "b": "imap", "s": "one", "ssl_bc": "0"}
+CONNECTION_PARAMETERS = {field.name: "-" for field in CONNECTION_FIELDS} | CONNECTION_NUMBERS | CONNECTION_TEXTS
+
+
+def connection_record_of(**changes: str) -> bytes:
+    """One of a TCP frontend."""
+    body = " ".join(f'{name}="{value}"' for name, value in (CONNECTION_PARAMETERS | changes).items())
+    return f"<134>1 {TIME} - haproxy 37 - [htc@1 {body}] message".encode()
+
+
 class Agent:
     """A pipeline, what came out of it, and what it counted."""
 
-    def __init__(self) -> None:
+    def __init__(self, connection_sampler: Sampler | None = None) -> None:
         self.telemetry = Telemetry()
         self.exported: list[OtlpSpan] = []
         ids = IdGenerator(random.Random(1).getrandbits)
@@ -38,6 +61,7 @@ class Agent:
         self.pipeline = Pipeline(
             answerer=Answerer(sampler=sampler, ids=ids),
             tracer=ExchangeTracer(sampler=sampler, ids=ids),
+            connection_tracer=ConnectionTracer(sampler=connection_sampler or sampler),
             telemetry=self.telemetry,
             offer=lambda span: self.exported.append(OtlpSpan.FromString(span)),
         )
@@ -119,6 +143,30 @@ class TestRecord:
         assert agent.exported == []
         assert agent.counted() == {("exchanges_recorded", "no_request"): 1}
 
+    def test_of_a_connection_becomes_spans(self, agent: Agent) -> None:
+        agent.pipeline.record(connection_record_of())
+        assert [span.name for span in agent.exported] == ["tcp mail", "tcp imap"]
+        assert agent.counted() == {
+            ("exchanges_recorded", "connection"): 1,
+            ("spans_made", "server"): 1,
+            ("spans_made", "client"): 1,
+        }
+
+    def test_of_a_connection_that_a_rule_decided_on_counts_for_the_rule(self) -> None:
+        class Ruled:
+            def decide(self, trace_id: TraceId, parent: SpanContext | None, request: Request) -> Decision:
+                return Decision(sampled=False, threshold=None, reason="rule mail")
+
+        agent = Agent(connection_sampler=Ruled())
+        agent.pipeline.record(connection_record_of())
+        assert agent.exported == []
+        assert agent.counted() == {("exchanges_recorded", "connection"): 1, ("sampling_reasons", "rule"): 1}
+
+    def test_of_a_probe_is_counted_only(self, agent: Agent) -> None:
+        agent.pipeline.record(connection_record_of(s="<NOSRV>", ts="CR", U="0", B="0"))
+        assert agent.exported == []
+        assert agent.counted() == {("exchanges_recorded", "probe"): 1}
+
     @pytest.mark.parametrize(
         ("data", "reason"),
         [
@@ -127,6 +175,8 @@ class TestRecord:
             pytest.param(record_of()[:-12], "truncated", id="truncated"),
             pytest.param(record_of().replace(b' HQ=""', b""), "mismatched", id="parameter missing"),
             pytest.param(record_of(ST="OK"), "mismatched", id="number that is none"),
+            pytest.param(record_of().replace(b"[ht@1", b"[htc@1"), "mismatched", id="an exchange's under a connection's id"),
+            pytest.param(connection_record_of(id="-"), "mismatched", id="connection without a trace id"),
         ],
     )
     def test_that_is_of_no_use_is_skipped_counted_and_told(
@@ -143,6 +193,7 @@ class TestRecord:
             pytest.param(record_of(time="1969-12-31T23:59:59.000000+00:00"), id="before 1970"),
             pytest.param(record_of(time="2999-01-01T00:00:00.000000+00:00"), id="after 2554"),
             pytest.param(record_of(TR="9" * 400), id="a timer that is no float"),
+            pytest.param(connection_record_of(Tc="9" * 400), id="a connection's timer that is no float"),
         ],
     )
     def test_of_an_absurd_exchange_does_no_harm(self, agent: Agent, data: bytes) -> None:
@@ -155,6 +206,9 @@ ANY_RECORD = st.one_of(
     st.binary(max_size=60),
     st.dictionaries(st.sampled_from(sorted(PARAMETERS)), st.text(max_size=10).map(ESCAPES)).map(
         lambda changes: record_of(**changes)
+    ),
+    st.dictionaries(st.sampled_from(sorted(CONNECTION_PARAMETERS)), st.text(max_size=10).map(ESCAPES)).map(
+        lambda changes: connection_record_of(**changes)
     ),
 )
 

@@ -73,6 +73,7 @@ def what_changed(telemetry: Telemetry, act: Callable[[], None]) -> Samples:
         (lambda it: it.answered(sampled=False, has_parent=True), {"exchanges_answered_total{parent=remote,sampled=false}": 1}),
         (lambda it: it.recorded("answered"), {"exchanges_recorded_total{start=answered}": 1}),
         (lambda it: it.recorded("no_request"), {"exchanges_recorded_total{start=no_request}": 1}),
+        (lambda it: it.recorded("connection"), {"exchanges_recorded_total{start=connection}": 1}),
         (lambda it: it.record_skipped(SkipReason.TRUNCATED), {"records_skipped_total{reason=truncated}": 1}),
         (lambda it: it.record_skipped(SkipReason.TOO_LONG, 3), {"records_skipped_total{reason=too_long}": 3}),
         (lambda it: it.spoe_failed("259"), {"spoe_errors_total{code=259}": 1}),
@@ -137,7 +138,7 @@ class TestFirstScrape:
             ("records_skipped_total", "reason", [reason.value for reason in SkipReason]),
             ("spans_dropped_total", "reason", ["queue_full", "rejected", "retry_exhausted", "shutdown"]),
             ("spans_made_total", "kind", ["server", "client", "internal"]),
-            ("exchanges_recorded_total", "start", ["answered", "unanswered", "unasked", "no_request"]),
+            ("exchanges_recorded_total", "start", ["answered", "unanswered", "unasked", "no_request", "connection", "probe"]),
             (
                 "exchanges_answered_total",
                 "parent",

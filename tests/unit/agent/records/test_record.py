@@ -9,6 +9,7 @@ from haproxy_telemetry_agent.records.errors import RecordError, SkipReason
 from haproxy_telemetry_agent.records.record import Record, parse_record
 
 SD_ID = b"ht@1"
+SD_IDS = frozenset({SD_ID, b"htc@1"})
 HEADER = b"<134>1 2026-11-22T13:50:34.119025+00:00 - haproxy 37 - "
 END_UNIX_NANO = 1_795_355_434_119_025_000
 
@@ -25,13 +26,20 @@ def written_by_haproxy(parameters: dict[str, str], message: str = "") -> bytes:
 
 def reason_of(data: bytes) -> SkipReason:
     with pytest.raises(RecordError) as raised:
-        parse_record(data, SD_ID)
+        parse_record(data, SD_IDS)
     return raised.value.reason
 
 
 def test_a_record_of_haproxys() -> None:
     data = HEADER + rb'[ht@1 ST="200" HPO="/q#22\]\\x" HQ="" ID="-"] 127.0.0.1:54786 [22/Nov/2026:13:50:34.118] fe be/one "GET"'
-    assert parse_record(data, SD_ID) == Record(END_UNIX_NANO, {"ST": "200", "HPO": "/q#22]\\x", "HQ": "", "ID": "-"})
+    assert parse_record(data, SD_IDS) == Record(END_UNIX_NANO, {"ST": "200", "HPO": "/q#22]\\x", "HQ": "", "ID": "-"}, SD_ID)
+
+
+@pytest.mark.parametrize("sd_id", sorted(SD_IDS))
+@pytest.mark.parametrize("value", ["plain", r"escaped \]"])
+def test_a_record_says_which_of_the_wanted_ids_it_has(sd_id: bytes, value: str) -> None:
+    record = parse_record(HEADER + b"[" + sd_id + f' a="{value}"] message'.encode(), SD_IDS)
+    assert record == Record(END_UNIX_NANO, {"a": value.replace("\\", "")}, sd_id)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +61,7 @@ def test_a_record_of_haproxys() -> None:
 )
 def test_escapes(value: str, escaped: str) -> None:
     data = HEADER + f'[ht@1 a="{escaped}" b="plain"] message'.encode()
-    assert parse_record(data, SD_ID).fields == {"a": value, "b": "plain"}
+    assert parse_record(data, SD_IDS).fields == {"a": value, "b": "plain"}
 
 
 @given(parameters=st.dictionaries(NAMES, VALUES, min_size=1, max_size=6), message=st.text(max_size=20))
@@ -61,11 +69,11 @@ def test_escapes(value: str, escaped: str) -> None:
 @example(parameters={"a": "\\"}, message='"]')
 @example(parameters={"a": "", "b": ""}, message='[ht@1 a="injected"]')
 def test_any_values_come_back_equal(parameters: dict[str, str], message: str) -> None:
-    assert parse_record(written_by_haproxy(parameters, message), SD_ID) == Record(END_UNIX_NANO, parameters)
+    assert parse_record(written_by_haproxy(parameters, message), SD_IDS) == Record(END_UNIX_NANO, parameters, SD_ID)
 
 
 def test_bytes_that_are_no_utf8_become_replacement_characters() -> None:
-    assert parse_record(HEADER + b'[ht@1 a="\xff"] ', SD_ID).fields == {"a": "\ufffd"}
+    assert parse_record(HEADER + b'[ht@1 a="\xff"] ', SD_IDS).fields == {"a": "\ufffd"}
 
 
 @pytest.mark.parametrize(
@@ -76,6 +84,8 @@ def test_bytes_that_are_no_utf8_become_replacement_characters() -> None:
         pytest.param(HEADER + b'- GET /[ht@1 a="b"] ', SkipReason.NO_STRUCTURED_DATA, id="injected in the message"),
         pytest.param(HEADER + b'[other@1 a="b"]', SkipReason.NO_STRUCTURED_DATA, id="another SD-ID"),
         pytest.param(HEADER + b'[other@1 x="y"][ht@1 a="b"]', SkipReason.NO_STRUCTURED_DATA, id="ours, but not the first"),
+        pytest.param(HEADER + b'ht@1 a="b"]', SkipReason.NO_STRUCTURED_DATA, id="no bracket"),
+        pytest.param(HEADER + b'-ht@1 a="b"]', SkipReason.NO_STRUCTURED_DATA, id="something else than a bracket"),
         pytest.param(HEADER + b'[ht@12 a="b"]', SkipReason.NO_STRUCTURED_DATA, id="another version of ours"),
         pytest.param(HEADER + b"[ht@1]", SkipReason.NO_STRUCTURED_DATA, id="ours without parameters"),
         pytest.param(HEADER + b'[ht@1 a="b', SkipReason.TRUNCATED, id="cut within a value"),
@@ -107,7 +117,7 @@ def test_a_record_means_the_same_whatever_came_before_it(monkeypatch: pytest.Mon
     monkeypatch.setattr(record_module, "_NAMES", {})
     odd_quotes = HEADER + b'[ht@1 once="b" twice="]'
     assert reason_of(odd_quotes) is SkipReason.FOREIGN
-    parse_record(HEADER + b'[ht@1 once="b" twice="d"]', SD_ID)
+    parse_record(HEADER + b'[ht@1 once="b" twice="d"]', SD_IDS)
     assert reason_of(odd_quotes) is SkipReason.FOREIGN
 
 
@@ -115,7 +125,7 @@ def test_only_so_many_templates_are_remembered(monkeypatch: pytest.MonkeyPatch) 
     remembered: dict[tuple[str, ...], list[str]] = {}
     monkeypatch.setattr(record_module, "_NAMES", remembered)
     for number in range(200):
-        assert parse_record(written_by_haproxy({f"name{number}": "x"}), SD_ID).fields == {f"name{number}": "x"}
+        assert parse_record(written_by_haproxy({f"name{number}": "x"}), SD_IDS).fields == {f"name{number}": "x"}
     assert 0 < len(remembered) < 200
 
 
@@ -128,7 +138,7 @@ def test_only_so_many_templates_are_remembered(monkeypatch: pytest.MonkeyPatch) 
 @example(data=HEADER + b'[ht@1 ="]')
 def test_any_bytes_are_a_record_or_skipped(data: bytes) -> None:
     try:
-        record = parse_record(data, SD_ID)
+        record = parse_record(data, SD_IDS)
     except RecordError:
         return
     assert all(isinstance(value, str) for value in record.fields.values())

@@ -12,7 +12,8 @@ from haproxy_telemetry_agent.settings.sources import load_settings
 
 OTLP, TRACES = "OTEL_EXPORTER_OTLP_", "OTEL_EXPORTER_OTLP_TRACES_"
 VARIABLES = sorted(
-    {name for _field, names, _parse in environment_module._VARIABLES for name in names} | {"OTEL_TRACES_SAMPLER_ARG"}
+    {name for _field, names, _parse in environment_module._VARIABLES for name in names}
+    | {"OTEL_TRACES_SAMPLER_ARG", "OTEL_PROPAGATORS"}
 )
 
 
@@ -47,9 +48,19 @@ def value_at(document: dict[str, Any], field: str) -> Any:
         ("OTEL_TRACES_SAMPLER", "parentbased_always_on", "sampling.type", "ParentBasedAlwaysOn"),
         ("OTEL_TRACES_SAMPLER", "parentbased_always_off", "sampling.type", "ParentBasedAlwaysOff"),
         ("OTEL_TRACES_SAMPLER", "ParentBased_TraceIdRatio", "sampling.type", "ParentBasedTraceIDRatio"),
-        ("OTEL_PROPAGATORS", "tracecontext,baggage", "propagation.propagators", ["tracecontext"]),
-        ("OTEL_PROPAGATORS", " TraceContext , tracecontext", "propagation.propagators", ["tracecontext"]),
+        ("OTEL_PROPAGATORS", "tracecontext,baggage", "propagation.propagators", ["tracecontext", "baggage"]),
+        ("OTEL_PROPAGATORS", " TraceContext , tracecontext,, b3 ", "propagation.propagators", ["tracecontext", "b3"]),
+        ("OTEL_PROPAGATORS", "xray,jaeger,b3multi,xray", "propagation.propagators", ["xray", "jaeger", "b3multi"]),
+        ("OTEL_PROPAGATORS", "None", "propagation.propagators", ["none"]),
         ("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS", "GET, BREW,,", "spans.knownMethods", ["GET", "BREW"]),
+        ("OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST", "X-A,x-b,x-a", "spans.requestHeaders", ["x-a", "x-b"]),
+        ("OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_RESPONSE", "Age", "spans.responseHeaders", ["age"]),
+        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "64", "spans.limits.attributeCount", 64),
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "0", "spans.limits.attributeCount", 0),
+        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "256", "spans.limits.attributeValueLength", 256),
+        ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "12", "spans.limits.attributeValueLength", 12),
+        ("OTEL_SPAN_EVENT_COUNT_LIMIT", "1", "spans.limits.eventCount", 1),
+        ("OTEL_SPAN_LINK_COUNT_LIMIT", "2", "spans.limits.linkCount", 2),
         ("OTEL_LOG_LEVEL", "WARN", "log.level", "warn"),
         ("OTEL_LOG_LEVEL", "warning", "log.level", "warn"),
         ("OTEL_LOG_LEVEL", "fatal", "log.level", "error"),
@@ -86,9 +97,8 @@ def test_empty_is_unset(variable: str, text: str) -> None:
         (f"{OTLP}TIMEOUT", "²", "a whole number of at least 0"),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "0", "a whole number of at least 1"),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1e3", "a whole number of at least 1"),
-        ("OTEL_TRACES_SAMPLER", "jaeger_remote", "one of always_on, always_off, traceidratio"),
-        ("OTEL_PROPAGATORS", "b3", "a list with tracecontext"),
-        ("OTEL_PROPAGATORS", "none", "a list with tracecontext"),
+        ("OTEL_TRACES_SAMPLER", "two words", "one of always_on, always_off, traceidratio"),
+        ("OTEL_TRACES_SAMPLER", "a=b", "one of always_on, always_off, traceidratio"),
         ("OTEL_LOG_LEVEL", "loud", "one of trace, debug, info"),
     ],
 )
@@ -96,6 +106,21 @@ def test_what_cannot_be_understood_is_ignored_with_a_warning(variable: str, text
     document, sources, (warning,) = read_environment({variable: text})
     assert (document, sources) == ({}, {})
     assert warning.startswith(f"{variable}={text!r} is ignored: expected {expected}")
+
+
+@pytest.mark.parametrize("direction", ["REQUEST", "RESPONSE"])
+def test_headers_with_secrets_are_for_the_file_only(direction: str) -> None:
+    variable = f"OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_{direction}"
+    document, sources, (warning,) = read_environment({variable: "x-a,Authorization"})
+    assert (document, sources) == ({}, {})
+    assert warning.startswith(f"{variable} is ignored: authorization carries secrets: only the settings file can list it")
+
+
+@pytest.mark.parametrize("name", ["COUNT", "VALUE_LENGTH"])
+def test_the_limit_of_spans_beats_the_general_one(name: str) -> None:
+    document, sources, _warnings = read_environment({f"OTEL_SPAN_ATTRIBUTE_{name}_LIMIT": "1", f"OTEL_ATTRIBUTE_{name}_LIMIT": "2"})
+    assert [*document["spans"]["limits"].values()] == [1]
+    assert [*sources.values()] == [f"OTEL_SPAN_ATTRIBUTE_{name}_LIMIT"]
 
 
 @pytest.mark.parametrize(
@@ -154,6 +179,38 @@ class TestHeaders:
         assert warning == f"{variable} is ignored: expected name=value,name=value with percent-encoded values"
 
 
+class TestPropagators:
+    @pytest.mark.parametrize(
+        ("text", "propagators", "ignored"),
+        [
+            ("b3, ottrace", ["b3"], "ottrace"),
+            ("W3C,b3,w3c,zipkin", ["b3"], "w3c, zipkin"),
+            ("tracecontext,none", ["tracecontext"], "none"),
+        ],
+    )
+    def test_unknown_ones_are_ignored_one_by_one(self, text: str, propagators: list[str], ignored: str) -> None:
+        document, sources, (warning,) = read_environment({"OTEL_PROPAGATORS": text})
+        assert document == {"propagation": {"propagators": propagators}}
+        assert sources == {"propagation.propagators": "OTEL_PROPAGATORS"}
+        assert warning == (
+            f"OTEL_PROPAGATORS={text!r}: {ignored} is ignored: "
+            "expected tracecontext, baggage, b3, b3multi, jaeger, xray, none (none alone)"
+        )
+
+    @pytest.mark.parametrize("text", ["ottrace", "a,b"])
+    def test_of_unknown_ones_alone_nothing_is_set(self, text: str) -> None:
+        document, sources, warnings = read_environment({"OTEL_PROPAGATORS": text})
+        assert (document, sources, len(warnings)) == ({}, {}, 1)
+
+    def test_none_stays_with_unknown_ones(self) -> None:
+        document, _sources, warnings = read_environment({"OTEL_PROPAGATORS": "none,ottrace"})
+        assert document == {"propagation": {"propagators": ["none"]}}
+        assert len(warnings) == 1
+
+    def test_commas_alone_are_nothing(self) -> None:
+        assert read_environment({"OTEL_PROPAGATORS": " , ,"}) == ({}, {}, [])
+
+
 class TestSamplerArgument:
     @pytest.mark.parametrize("sampler", ["traceidratio", "parentbased_traceidratio"])
     @pytest.mark.parametrize(("text", "ratio"), [("0.25", 0.25), ("0", 0), ("1", 1), ("1e-3", 0.001)])
@@ -181,6 +238,26 @@ class TestSamplerArgument:
         document, _sources, _warnings = read_environment({"OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": "0.5"})
         assert "ratio" not in document.get("sampling", {})
 
+    def test_of_a_plugin_is_its_own_affair(self) -> None:
+        document, sources, warnings = read_environment(
+            {"OTEL_TRACES_SAMPLER": "jaeger_Remote", "OTEL_TRACES_SAMPLER_ARG": "endpoint=http://x,pollingIntervalMs=5000"}
+        )
+        assert document["sampling"] == {
+            "type": "Plugin",
+            "plugin": "jaeger_Remote",
+            "pluginArgument": "endpoint=http://x,pollingIntervalMs=5000",
+        }
+        assert sources == {
+            "sampling.type": "OTEL_TRACES_SAMPLER",
+            "sampling.plugin": "OTEL_TRACES_SAMPLER",
+            "sampling.pluginArgument": "OTEL_TRACES_SAMPLER_ARG",
+        }
+        assert warnings == []
+
+    def test_of_a_plugin_may_be_missing(self) -> None:
+        document, _sources, _warnings = read_environment({"OTEL_TRACES_SAMPLER": "company"})
+        assert document["sampling"] == {"type": "Plugin", "plugin": "company"}
+
 
 @pytest.mark.parametrize(
     "environ",
@@ -191,9 +268,12 @@ class TestSamplerArgument:
         pytest.param({f"{OTLP}HEADERS": "two words=x"}),
         pytest.param({f"{OTLP}HEADERS": "a=%00"}),
         pytest.param({f"{OTLP}CLIENT_KEY": "/key.pem"}),
+        pytest.param({"OTEL_PROPAGATORS": "none,b3,b3,ottrace"}),
         pytest.param({"OTEL_BSP_MAX_QUEUE_SIZE": "1000"}),
         pytest.param({"OTEL_BSP_MAX_QUEUE_SIZE": "100000000"}),
         pytest.param({"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "50000"}),
+        pytest.param({"OTEL_TRACES_SAMPLER": "x" * 256}),
+        pytest.param({"OTEL_TRACES_SAMPLER": "x", "OTEL_TRACES_SAMPLER_ARG": "x" * 5000}),
     ],
     ids=str,
 )

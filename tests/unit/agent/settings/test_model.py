@@ -28,9 +28,50 @@ exporter:
   headers: [{name: X-Api-Key, value: "s3cret, with spaces"}]
   tls: {caFile: /ca, certificateFile: /cert, keyFile: /key, insecureSkipVerify: false}
   batch: {maxQueueSpans: 10, maxQueueBytes: 1024, maxBatchSpans: 10, delay: 0s, retry: 1m}
-sampling: {type: ParentBasedTraceIDRatio, ratio: 0.25}
-propagation: {propagators: [tracecontext]}
-spans: {redactQuery: false, sensitiveQueryParameters: [], knownMethods: [BREW]}
+sampling:
+  type: ParentBasedTraceIDRatio
+  ratio: 0.25
+  plugin:
+  pluginArgument:
+  rules:
+    - name: api
+      ratio: 0.5
+      host: "*.example.com"
+      path: {prefix: null, glob: null, regex: ^/api/}
+      method: GET
+      frontend: public-*
+      header: {name: X-Tenant, value: a}
+      networks: [10.0.0.0/8]
+      overrideParent: true
+  exclude: {paths: [/healthz, {prefix: null, glob: "*/ready", regex: null}], userAgents: [kube-probe/]}
+  maxTracesPerSecond: 100.0
+  force: {header: X-Force, value: "1", networks: [10.0.0.0/8]}
+  keep: {errors: true, slowerThan: 2s, maxPerSecond: 5.0}
+propagation:
+  propagators: [b3, tracecontext]
+  mode: Extract
+  trustedNetworks: [10.0.0.0/8, "fd00::/8"]
+  linkUntrusted: true
+  baggageAttributes: [tenant]
+spans:
+  redactQuery: true
+  queryMode: AllowList
+  sensitiveQueryParameters: []
+  allowedQueryParameters: [page]
+  scrubPaths: [{pattern: "^/users/[^/]+", replacement: /users/REDACTED}]
+  knownMethods: [BREW]
+  forwarded: {trust: TrustedNetworks, networks: [10.0.0.0/8, unix], headers: XForwarded}
+  routesFile: /run/routes.json
+  requestHeaders: [X-Tenant]
+  responseHeaders: [Set-Cookie]
+  allowSensitiveHeaders: true
+  attributes: [{name: region, value: eu, env: null, requestHeader: null}]
+  samples: [{name: country, fetch: "src,map_ip(/etc/geo.map)", at: Request}]
+  tls: true
+  grpc: true
+  servicePeerName: KubernetesBackend
+  peerService: true
+  limits: {attributeCount: 64, attributeValueLength: 256, eventCount: 1, linkCount: 0}
 resource: {serviceName: edge, attributes: {deployment.environment.name: prod}}
 log: {level: warn, format: json}
 limits: {maxConnections: 1, maxFrameSizeBytes: 256, maxRecordBytes: 1024}
@@ -164,8 +205,8 @@ class TestErrors:
             ),
             ({"exporter": {"headers": [{"name": "a"}]}}, "exporter.headers[0].value: missing; it has no default"),
             (
-                {"propagation": {"propagators": ["tracecontext", "b3"]}},
-                "propagation.propagators[1]: 'b3': expected one of tracecontext",
+                {"propagation": {"propagators": ["tracecontext", "ottrace"]}},
+                "propagation.propagators[1]: 'ottrace': expected one of tracecontext, baggage, b3, b3multi, jaeger, xray, none",
             ),
             pytest.param(
                 {"resource": {"attributes": {"version": 1}}},

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from haproxy_telemetry_agent.settings import Settings, SettingsError
-from haproxy_telemetry_agent.settings.sources import Loaded, load_settings
+from haproxy_telemetry_agent.settings.environment import read_environment
+from haproxy_telemetry_agent.settings.sources import Loaded, _fit_together, load_settings
 
 ENDPOINT, TRACES_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 
@@ -73,6 +74,20 @@ class TestTogether:
             "sampling: {type: AlwaysOn}", OTEL_TRACES_SAMPLER="traceidratio", OTEL_TRACES_SAMPLER_ARG="0.1"
         ).settings.sampling
         assert (sampling.type, sampling.ratio) == ("AlwaysOn", None)
+
+    def test_a_sampler_of_the_file_needs_no_plugin_of_the_environment(self, load: Load) -> None:
+        loaded = load("sampling: {type: AlwaysOn}", OTEL_TRACES_SAMPLER="company", OTEL_TRACES_SAMPLER_ARG="x")
+        sampling = loaded.settings.sampling
+        assert (sampling.type, sampling.plugin, sampling.plugin_argument) == ("AlwaysOn", None, None)
+
+    def test_a_plugin_of_the_environment_gives_way_to_haproxy_where_that_decides(self) -> None:
+        environ = {"OTEL_TRACES_SAMPLER": "company", "OTEL_TRACES_SAMPLER_ARG": "x"}
+        document, sources, warnings = read_environment(environ)
+        document["profile"] = "Stream"
+        _fit_together(document, sources, warnings)
+        assert document == {"profile": "Stream", "sampling": {}}
+        assert sources == {}
+        assert warnings == ["OTEL_TRACES_SAMPLER is ignored: with profile Stream HAProxy decides, and runs no plugin"]
 
     @pytest.mark.parametrize(
         ("text", "environ", "sources"),

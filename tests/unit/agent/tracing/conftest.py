@@ -1,4 +1,4 @@
-"""A record's parameters as a real HAProxy 2.8 wrote them, and ids that are known."""
+"""Two records' parameters as a real HAProxy 2.8 wrote them, and ids that are known."""
 
 import random
 from collections.abc import Callable
@@ -47,6 +47,40 @@ RECORD = {
 }
 """GET /x/200, answered by server one with 200; no answer of the agent's, and nothing that only the start could tell."""
 
+CONNECTION_RECORD = {
+    "id": "4bf92f35-77b3-4da6-a3ce-929d0e0e4736",
+    "ts": "--",
+    "fc_err": "0",
+    "f": "mail",
+    "b": "imap",
+    "s": "one",
+    "ci": "192.0.2.10",
+    "cp": "54614",
+    "fi": "192.0.2.1",
+    "fp": "993",
+    "si": "192.0.2.20",
+    "sp": "143",
+    "sslv": "-",
+    "sslc": "-",
+    "ssl_bc": "0",
+    "Th": "0",
+    "Tw": "1",
+    "Tc": "0",
+    "Tt": "12",
+    "rc": "0",
+    "bq": "0",
+    "sq": "0",
+    "U": "170",
+    "B": "51",
+    "start": "-",
+    "routed": "-",
+    "alpn": "-",
+    "ssl_fc_sni": "-",
+    "sni": "-",
+    "ID": "-",
+}
+"""A connection to port 993 that server one took and that ended well; as HAProxy 2.8 writes it."""
+
 
 @pytest.fixture(scope="session")
 def record() -> Callable[..., dict[str, str]]:
@@ -55,6 +89,17 @@ def record() -> Callable[..., dict[str, str]]:
     def build(**changes: str) -> dict[str, str]:
         assert changes.keys() <= RECORD.keys()
         return RECORD | changes
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def connection_record() -> Callable[..., dict[str, str]]:
+    """The parameters of a connection's record: the ordinary one, changed."""
+
+    def build(**changes: str) -> dict[str, str]:
+        assert changes.keys() <= CONNECTION_RECORD.keys()
+        return CONNECTION_RECORD | changes
 
     return build
 

@@ -10,18 +10,21 @@ from hypothesis import strategies as st
 
 from haproxy_telemetry_agent.tracing.answer import Answer, Answerer
 from haproxy_telemetry_agent.tracing.context import IdGenerator, SpanContext, TraceId
+from haproxy_telemetry_agent.tracing.exclusion import Excluder
+from haproxy_telemetry_agent.tracing.propagation import Propagation
 from haproxy_telemetry_agent.tracing.request import Request
 from haproxy_telemetry_agent.tracing.sampling import AlwaysOff, AlwaysOn, Decision, ParentBased, Ratio, Sampler
 from haproxy_telemetry_agent.tracing.state import VERSION, State, decode_state
 from haproxy_telemetry_agent.tracing.tracecontext import parse_traceparent
-from haproxy_telemetry_agent.wiring import FIELDS
+from haproxy_telemetry_agent.wiring import Plan
+from haproxy_telemetry_agent.wiring import arguments as arguments_of
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
 UNSAMPLED = f"00-{TRACE}-{PARENT}-00"
 
-ARGUMENTS = {field.name for field in FIELDS if field.argument}
+ARGUMENTS = {field.name for field in arguments_of(Plan())}
 SPOP_VALUES = st.one_of(
     st.none(), st.integers(-(2**63), 2**64 - 1), st.text(max_size=30), st.binary(max_size=9), st.just(IPv4Address("192.0.2.1"))
 )
@@ -198,13 +201,14 @@ def test_what_the_sampler_may_look_at(ids: IdGenerator) -> None:
             "path": "/x",
             "host": "shop.example",
             "frontend": "edge",
+            "user_agent": "curl/8",
             "client": IPv4Address("192.0.2.1"),
             "q.x-tenant": "a",
             "s.x-debug": "1",
             "tls.cipher": "AES",
         }
     )
-    assert seen == [Request("GET", "shop.example", "/x", "edge", "192.0.2.1", {"x-tenant": "a", "x-debug": "1"})]
+    assert seen == [Request("GET", "shop.example", "/x", "edge", "curl/8", "192.0.2.1", {"x-tenant": "a", "x-debug": "1"})]
     # What only sampling looks at does not travel on.
     assert state_of(answer).extras == {"q.x-tenant": "a", "tls.cipher": "AES"}
 
@@ -258,3 +262,48 @@ class TestStamps:
     def test_without_a_time_there_is_no_stamp(self, answerer: Answerer, now: object) -> None:
         assert answerer.stamp(0, {"now": now}) is None
         assert state_of(answerer.answer({"now": now})).stamps is None
+
+
+def test_what_is_excluded_gets_no_context(ids: IdGenerator) -> None:
+    answerer = Answerer(sampler=AlwaysOn(), ids=ids, excluder=Excluder(paths=[("prefix", "/healthz")]))
+    answer = answerer.answer({"path": "/healthz", "traceparent_1": TRACEPARENT})
+    assert [name for name, _value in answer.variables] == ["state"]
+    assert state_of(answer) == State(VERSION, excluded=True)
+    assert not answer.sampled
+    assert "traceparent" in variables(answerer.answer({"path": "/shop"}))
+
+
+class TestPropagation:
+    def test_other_formats_go_in_and_out(self, ids: IdGenerator) -> None:
+        answerer = Answerer(sampler=ParentBased(AlwaysOff()), ids=ids, propagation=Propagation(["b3"]))
+        answer = answerer.answer({"b3": f"{TRACE}-{PARENT}-d"})
+        trace_id, span_id, flag = variables(answer)["b3"].split("-")
+        assert (trace_id, flag) == (TRACE, "d")
+        assert variables(answer)["traceparent"] == f"00-{TRACE}-{span_id}-01"
+        assert state_of(answer).parent_span_id == bytes.fromhex(PARENT)
+
+    def test_a_caller_that_is_not_believed_is_linked_to(self, ids: IdGenerator) -> None:
+        propagation = Propagation(trusted_networks=["10.0.0.0/8"], link_untrusted=True)
+        answerer = Answerer(sampler=ParentBased(AlwaysOn()), ids=ids, propagation=propagation)
+        answer = answerer.answer({"traceparent_1": TRACEPARENT, "client": IPv4Address("192.0.2.1")})
+        assert TRACE not in variables(answer)["traceparent"]
+        assert (state_of(answer).parent_span_id, state_of(answer).link) == (None, TRACEPARENT)
+        assert TRACE in variables(answerer.answer({"traceparent_1": TRACEPARENT, "client": IPv4Address("10.0.0.1")}))["traceparent"]
+
+    def test_a_denial_without_a_trace(self, ids: IdGenerator) -> None:
+        answer = Answerer(sampler=AlwaysOn(), ids=ids, propagation=Propagation(["b3"])).answer({"b3": "0"})
+        assert (answer.sampled, answer.has_parent, state_of(answer).reason) == (False, False, "denied")
+
+    def test_baggage_that_is_asked_for_is_remembered(self, ids: IdGenerator) -> None:
+        answerer = Answerer(sampler=AlwaysOn(), ids=ids, baggage_keys=["tenant"])
+        answer = answerer.answer({"baggage_1": "a=1,tenant=t%20u", "baggage_2": None})
+        assert state_of(answer).extras == {"a.baggage.tenant": "t u"}
+
+
+def test_what_a_sampler_says_is_remembered(ids: IdGenerator) -> None:
+    class Talking(AlwaysOn):
+        def decide(self, trace_id: TraceId, parent: SpanContext | None, request: Request) -> Decision:
+            return Decision(sampled=True, threshold=None, reason="rule shop", attributes=(("sampler.vip", True),))
+
+    state = state_of(Answerer(sampler=Talking(), ids=ids).answer({}))
+    assert (state.reason, state.extras) == ("rule shop", {"a.sampler.vip": "1"})

@@ -10,8 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from haproxy_telemetry_agent.tracing.attributes import AttributeBuilder, AttributeOptions
 from haproxy_telemetry_agent.tracing.context import IdGenerator, SpanId, TraceId, server_span_id
 from haproxy_telemetry_agent.tracing.exchange import Exchange, ExchangeTracer
+from haproxy_telemetry_agent.tracing.keep import Keeper
+from haproxy_telemetry_agent.tracing.limits import SpanLimits
 from haproxy_telemetry_agent.tracing.sampling import AlwaysOff, AlwaysOn, ParentBased, Ratio, Sampler
 from haproxy_telemetry_agent.tracing.span import Attribute, Span, SpanKind, SpanStatus
 from haproxy_telemetry_agent.tracing.state import VERSION, State, encode_state
@@ -340,23 +343,12 @@ class TestMethods:
             assert span.name == "PATCH"
             check(span, {"http.request.method": "PATCH", "http.request.method_original": None})
 
-    def test_the_list_can_be_replaced(self, ids: IdGenerator, record: Record) -> None:
-        tracer = ExchangeTracer(sampler=AlwaysOn(), ids=ids, known_methods=frozenset({"BREW"}))
-        names = [tracer.trace(END, record(HM=method)).spans[0].name for method in ("BREW", "GET")]
-        assert names == ["BREW", "HTTP"]
-
 
 class TestSecrets:
     def test_credentials_are_nowhere(self, trace: Callable[..., Exchange]) -> None:
         for span in trace(host="user:secret@example.com").spans:
             assert "secret" not in repr(span.attributes)
             check(span, {"server.address": "example.com"})
-
-    def test_the_list_of_parameters_can_be_replaced(self, ids: IdGenerator, record: Record) -> None:
-        tracer = ExchangeTracer(sampler=AlwaysOn(), ids=ids, sensitive_query_parameters=frozenset({"token"}))
-        server, client = tracer.trace(END, record(HQ="?sig=x&token=secret", host="a")).spans
-        check(server, {"url.query": "sig=x&token=REDACTED"})
-        check(client, {"url.full": "http://a/x/200?sig=x&token=REDACTED"})
 
 
 class TestBadRequests:
@@ -524,3 +516,78 @@ def test_any_text_is_an_exchange_or_of_another_version(record: Record, parameter
     except ValueError:
         return
     assert len(exchange.spans) <= 2
+
+
+class TestKeeping:
+    """Exchanges that were not sampled and went wrong."""
+
+    UNSAMPLED = f"00-{TRACE_ID.hex()}-{CLIENT_ID.hex()}-00"
+
+    def build(self, ids: IdGenerator, **keep: bool | float) -> ExchangeTracer:
+        return ExchangeTracer(sampler=AlwaysOff(), ids=ids, keeper=Keeper(**keep))  # type: ignore[arg-type]
+
+    def test_an_error_is_kept_and_claims_nothing(self, ids: IdGenerator, record: Record) -> None:
+        tracer = self.build(ids, errors=True)
+        failed = record(traceparent=self.UNSAMPLED, ST="503", tracestate="ot=th:c;rv:12345678901234,a=1")
+        exchange = tracer.trace(END, failed)
+        server, client = exchange.spans
+        assert exchange.reason == "error"
+        check(server, {"haproxy.sampling.reason": "error"})
+        assert (server.flags, client.flags) == (0, 0)
+        assert server.tracestate == "ot=rv:12345678901234,a=1"
+        assert tracer.trace(END, record(traceparent=self.UNSAMPLED)).spans == []
+
+    def test_a_slow_one_is_kept(self, ids: IdGenerator, record: Record) -> None:
+        tracer = self.build(ids, slower_than_seconds=0.5)
+        assert tracer.trace(END, record(traceparent=self.UNSAMPLED, Ta="499")).spans == []
+        assert tracer.trace(END, record(traceparent=self.UNSAMPLED, Ta="501")).reason == "slow"
+
+    def test_a_sampled_one_needs_no_reason(self, ids: IdGenerator, record: Record) -> None:
+        assert self.build(ids, errors=True).trace(END, record(ST="503")).reason == ""
+
+
+class TestWhatTheStartDecided:
+    def test_an_excluded_request_has_no_spans(self, trace: Callable[..., Exchange]) -> None:
+        exchange = trace(traceparent="-", state=encode_state(State(VERSION, excluded=True)))
+        assert (exchange.spans, exchange.had_request, exchange.reason) == ([], True, "excluded")
+
+    def test_nor_where_haproxy_excluded_it_itself(self, ids: IdGenerator, record: Record) -> None:
+        tracer = ExchangeTracer(sampler=AlwaysOn(), ids=ids)
+        assert tracer.trace(END, {**record(traceparent="-"), "excluded": "1"}).spans == []
+        assert tracer.trace(END, {**record(traceparent="-"), "excluded": "-"}).spans
+
+    def test_a_reason_is_said(self, trace: Callable[..., Exchange]) -> None:
+        exchange = trace(state=encode_state(State(VERSION, reason="rule shop")))
+        check(exchange.spans[0], {"haproxy.sampling.reason": "rule shop"})
+        assert exchange.reason == "rule shop"
+
+    def test_a_caller_that_is_not_believed_is_a_link(self, trace: Callable[..., Exchange]) -> None:
+        other = f"00-{'1' * 32}-{'2' * 16}-01"
+        (link,) = trace(state=encode_state(State(VERSION, link=other))).spans[0].links
+        assert (link.trace_id.hex(), link.span_id.hex(), link.is_remote) == ("1" * 32, "2" * 16, True)
+
+    def test_attributes_of_the_sampler_and_of_baggage(self, ids: IdGenerator, record: Record) -> None:
+        tracer = ExchangeTracer(sampler=AlwaysOn(), ids=ids, baggage_keys=["tenant"])
+        state = encode_state(State(VERSION, extras={"a.vip": "1", "a.baggage.tenant": "t"}))
+        check(tracer.trace(END, record(state=state)).spans[0], {"vip": "1", "baggage.tenant": "t"})
+        unasked = {**record(), "baggage": "tenant=u,other=1"}
+        attributes = dict(tracer.trace(END, unasked).spans[0].attributes)
+        assert attributes["baggage.tenant"] == "u"
+        assert "baggage.other" not in attributes
+
+
+def test_limits_are_kept(ids: IdGenerator, record: Record) -> None:
+    tracer = ExchangeTracer(sampler=AlwaysOn(), ids=ids, limits=SpanLimits(attribute_count=3))
+    for span in tracer.trace(END, record()).spans:
+        assert len(span.attributes) == 3
+        assert span.dropped_attributes_count > 0
+
+
+def test_a_grpc_call_ends_as_its_status_says(ids: IdGenerator, record: Record) -> None:
+    tracer = ExchangeTracer(sampler=AlwaysOn(), ids=ids, attributes=AttributeBuilder(AttributeOptions(grpc=True)))
+    call = {**record(HPO="/shop.Cart/Add"), "content_type": "application/grpc", "grpc_status": "5"}
+    server, client = tracer.trace(END, call).spans
+    assert (server.name, client.name) == ("shop.Cart/Add", "shop.Cart/Add")
+    # NOT_FOUND is the caller's fault: an error for who called, none for who served.
+    assert (server.status, client.status) == (SpanStatus.UNSET, SpanStatus.ERROR)
+    check(client, {"rpc.response.status_code": "NOT_FOUND", "error.type": "NOT_FOUND"})

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
-from haproxy_telemetry_agent.tracing.outcome import Outcome, client_outcome, server_outcome
+from haproxy_telemetry_agent.tracing.outcome import Outcome, client_outcome, connection_outcome, server_outcome
 from haproxy_telemetry_agent.tracing.span import SpanStatus
 
 FINE = Outcome(SpanStatus.UNSET, None)
@@ -117,3 +117,31 @@ def test_types_are_few(outcome_of: type[Outcome]) -> None:
 def test_what_the_caller_did_wrong_is_no_error_of_the_frontend(status_code: int, termination_state: str) -> None:
     assert server_outcome(status_code, termination_state) == FINE
     assert client_outcome(status_code, termination_state) == error(str(status_code))
+
+
+@pytest.mark.parametrize(
+    ("termination_state", "with_server", "without"),
+    [
+        ("--", FINE, FINE),
+        ("", FINE, FINE),
+        ("CD", FINE, FINE),
+        ("cD", FINE, FINE),
+        ("CR", FINE, FINE),
+        ("PR", error("haproxy.denied"), FINE),
+        ("PD", error("haproxy.denied"), FINE),
+        ("LR", FINE, FINE),
+        ("SC", error("haproxy.connect"), error("haproxy.connect")),
+        ("sC", error("haproxy.connect"), error("haproxy.connect")),
+        ("sQ", error("haproxy.queue"), error("haproxy.queue")),
+        ("SD", error("haproxy.server_abort"), error("haproxy.server_abort")),
+        ("sD", error("haproxy.server_timeout"), error("haproxy.server_timeout")),
+        ("RC", error("haproxy.resource"), error("haproxy.resource")),
+        ("ID", error("haproxy.internal"), error("haproxy.internal")),
+        ("DD", error("haproxy.server_down"), error("haproxy.server_down")),
+        ("UD", error("haproxy.server_up"), error("haproxy.server_up")),
+        ("KD", error("haproxy.killed"), error("haproxy.killed")),
+    ],
+)
+def test_of_a_connection(termination_state: str, with_server: Outcome, without: Outcome) -> None:
+    assert connection_outcome(termination_state, has_server=True) == with_server
+    assert connection_outcome(termination_state, has_server=False) == without

@@ -30,6 +30,7 @@ from haproxy_telemetry_agent.tracing.sampling import (
     inbound_threshold,
     randomness,
     threshold_of_ratio,
+    without_threshold,
 )
 
 SAMPLED, RANDOM = 0x01, 0x02
@@ -268,12 +269,28 @@ class TestParent:
         decision = ParentBased(AlwaysOn()).decide(parent.trace_id, parent, NO_REQUEST)
         assert child_context(parent, decision) == (flags, after)
 
+    @pytest.mark.parametrize("flags", [0, SAMPLED])
+    @given(trace_id=TRACE_IDS, root=ROOTS)
+    def test_that_left_the_decision_to_us_is_none(self, flags: int, trace_id: TraceId, root: Sampler) -> None:
+        parent = SpanContext(trace_id, SPAN_ID, flags, "ot=rv:80000000000000", deferred=True)
+        decision = ParentBased(root).decide(trace_id, parent, NO_REQUEST)
+        assert decision == root.decide(trace_id, parent, NO_REQUEST)
+        assert "rv:80000000000000" in child_context(parent, decision)[1]
+
     @pytest.mark.parametrize("sampled", [True, False])
     @pytest.mark.parametrize("random_flag", [0, RANDOM])
     def test_its_random_flag_goes_on(self, sampled: bool, random_flag: int) -> None:
         decision = Decision(sampled=sampled, threshold=None)
         flags, _tracestate = child_context(parent_with(flags=random_flag), decision)
         assert flags == random_flag | (SAMPLED if sampled else 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("", ""), ("rojo=1", "rojo=1"), ("ot=th:8", ""), ("rojo=1,ot=th:8;x:y", "ot=x:y,rojo=1"), ("foot=th:8", "foot=th:8")],
+)
+def test_a_tracestate_without_its_threshold(before: str, after: str) -> None:
+    assert without_threshold(before) == after
 
 
 def test_a_root_is_random() -> None:

@@ -4,8 +4,11 @@ import re
 
 import pytest
 
-from haproxy_telemetry_agent.wiring.fields import FIELDS, Field, arguments, fallbacks, record_fields, variable_name
-from haproxy_telemetry_agent.wiring.plan import Plan
+from haproxy_telemetry_agent.wiring.field import Field
+from haproxy_telemetry_agent.wiring.fields import FIELDS, arguments, captured_at_response, fallbacks, record_fields
+from haproxy_telemetry_agent.wiring.formats import FORMATS
+from haproxy_telemetry_agent.wiring.names import variable_name
+from haproxy_telemetry_agent.wiring.plan import Capture, Plan
 
 each_field = pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
 
@@ -40,7 +43,11 @@ def test_a_row_is_new_or_on_its_way_out_not_both(field: Field) -> None:
 
 
 def test_the_lists_are_the_rows_in_their_order() -> None:
-    assert arguments(Plan()) == [field for field in FIELDS if field.argument]
+    assert arguments(Plan(propagators=("none",))) == [field for field in FIELDS if field.argument]
+    assert arguments(Plan()) == [
+        *arguments(Plan(propagators=("none",))),
+        *(field for row in FORMATS for field in row.arguments if row.propagator == "tracecontext"),
+    ]
     assert record_fields(Plan()) == [field for field in FIELDS if field.record]
     assert fallbacks(Plan()) == [field for field in FIELDS if field.fallback]
 
@@ -50,3 +57,30 @@ def test_text_that_clients_choose_comes_last_in_the_record() -> None:
     names = [field.name for field in record_fields(Plan())]
     assert names[:2] == ["traceparent", "state"]
     assert names[-2:] == ["HPO", "HQ"]
+
+
+def test_what_the_user_asked_for_is_where_it_belongs() -> None:
+    plan = Plan(
+        captures=(
+            Capture("q.a-b", "req.fhdr(a-b)"),
+            Capture("s.c", "req.fhdr(c)", "decision"),
+            Capture("r.d", "res.fhdr(d)", "response"),
+            Capture("x.e", "bytes_in", "end"),
+        )
+    )
+    assert [field.name for field in arguments(plan)][-2:] == ["q.a-b", "s.c"]
+    assert {field.name: field.record for field in record_fields(plan)}.items() >= {
+        "q.a-b": "%[var(txn.otel.c0)]",
+        "r.d": "%[var(txn.otel.c2)]",
+        "x.e": "%[bytes_in]",
+    }.items()
+    assert "s.c" not in {field.name for field in record_fields(plan)}
+    assert [(field.name, field.fallback) for field in fallbacks(plan)][-1] == ("q.a-b", "req.fhdr(a-b)")
+    assert [(field.name, field.variable_name, field.fallback) for field in captured_at_response(plan)] == [
+        ("r.d", "txn.otel.c2", "res.fhdr(d)")
+    ]
+
+
+def test_profile_full_sends_the_time_and_the_token_of_the_events_before() -> None:
+    names = {field.name for field in arguments(Plan(profile="Full"))} - {field.name for field in arguments(Plan())}
+    assert names == {"session", "now"}

@@ -1,8 +1,10 @@
 """What HAProxy connects to, for what the agent listens on."""
 
+from typing import Literal
+
 import pytest
 
-from haproxy_telemetry_agent.wiring.plan import haproxy_address
+from haproxy_telemetry_agent.wiring.plan import Plan, haproxy_address
 
 
 @pytest.mark.parametrize(
@@ -26,3 +28,9 @@ from haproxy_telemetry_agent.wiring.plan import haproxy_address
 )
 def test_address(listen: str, address: str) -> None:
     assert haproxy_address(listen) == address
+
+
+@pytest.mark.parametrize(("mode", "reads", "writes"), [("Propagate", 1, 1), ("Extract", 1, 0), ("Inject", 0, 1), ("Ignore", 0, 0)])
+def test_mode(mode: Literal["Propagate", "Extract", "Inject", "Ignore"], reads: int, writes: int) -> None:
+    plan = Plan(propagators=("b3",), propagation_mode=mode)
+    assert (plan.extracted_propagators, plan.injected_propagators) == (("b3",) * reads, ("b3",) * writes)

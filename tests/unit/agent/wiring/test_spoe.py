@@ -4,10 +4,17 @@ from collections.abc import Callable
 
 import pytest
 
-from haproxy_telemetry_agent.wiring.plan import Plan
+from haproxy_telemetry_agent.wiring.plan import Capture, Plan
 from haproxy_telemetry_agent.wiring.spoe import render_spoe
 
-PLANS = {"spoe.cfg": Plan(), "spoe-timeout.cfg": Plan(processing_timeout="5ms")}
+PLANS = {
+    "spoe.cfg": Plan(),
+    "spoe-timeout.cfg": Plan(processing_timeout="5ms"),
+    "spoe-full.cfg": Plan(profile="Full"),
+    "spoe-captures.cfg": Plan(
+        propagators=("tracecontext", "b3"), captures=(Capture("q.a", "req.fhdr(a)"), Capture("s.b", "req.fhdr(b)", "decision"))
+    ),
+}
 
 
 @pytest.mark.parametrize("name", PLANS)
