@@ -31,7 +31,7 @@ CLOCK_TOLERANCE_SECONDS = 0.005
 
 # What cannot hold in Stream, where HAProxy's own rules make the context and nobody parses or decides anything while the request
 # waits. Everything else in this file holds there as well.
-ROOT_TRACESTATE: dict[Profile, str | None] = {"Standard": "ot=th:0", "Full": "ot=th:0", "Stream": None}
+ROOT_TRACESTATE: dict[Profile, str | None] = {"Standard": "ot=th:0", "Full": "ot=th:0", "Stream": "ot=th:0"}
 """A new trace says at which ratio it was kept; HAProxy's rules do not say it."""
 FORWARDED_TRACESTATE: dict[Profile, list[str]] = {
     "Standard": ["a=1,b=2,c=3"],

@@ -185,7 +185,8 @@ ROWS: dict[str, Row] = {
         client=Expected(code=None, error="haproxy.denied"),
     ),
     "truncated body": Row(
-        act=get("/truncate"),
+        # Where the body and the close come together, HAProxy 3.0 says at times (5 of 100) that the client cut it: CD.
+        act=get("/truncate?ms=50"),
         path="/truncate",
         termination="SD",
         server=Expected(error="haproxy.server_abort"),

@@ -9,7 +9,7 @@
 | `/stream?chunks=5&ms=20` | answers 200 at once, its body slowly |
 | `/events?count=5&ms=20` | server-sent events, one after the other |
 | `/close` | closes the connection without an answer |
-| `/truncate` | announces more of a body than it sends, then closes |
+| `/truncate?ms=0` | announces more of a body than it sends, waits, then closes |
 | `/garbage` | answers with what is no HTTP |
 | `/upload` | reads the whole body, then answers 200 with its length |
 | `/ws` | switches protocols, then sends back whatever comes |
@@ -255,6 +255,7 @@ async def _close(exchange: _Exchange) -> None:
 async def _truncate(exchange: _Exchange) -> None:
     await exchange.send_head(200, {"content-length": "1000"})
     await exchange.send(b"cut off")
+    await asyncio.sleep(exchange.request.number("ms", 0) / 1000)
     exchange.is_last = True
 
 
