@@ -119,7 +119,9 @@ class Answerer:
         now_unix_micro = _integer(arguments.get("now"))
         if now_unix_micro is None:
             return None
-        name = "session" if event < _REQUEST_EVENT else "state"
+        # In a `listen` section on-backend-tcp-request comes in one frame with on-frontend-tcp-request, before the request.
+        early = event < _REQUEST_EVENT or (arguments.get("state") is None and arguments.get("session") is not None)
+        name = "session" if early else "state"
         token = arguments.get(name)
         state = decode_state(token) if isinstance(token, str) else None
         if state is None:
