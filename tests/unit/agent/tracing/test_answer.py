@@ -208,7 +208,9 @@ def test_what_the_sampler_may_look_at(ids: IdGenerator) -> None:
             "tls.cipher": "AES",
         }
     )
-    assert seen == [Request("GET", "shop.example", "/x", "edge", "curl/8", "192.0.2.1", {"x-tenant": "a", "x-debug": "1"})]
+    assert seen == [
+        Request("GET", "shop.example", "/x", "edge", "curl/8", IPv4Address("192.0.2.1"), {"x-tenant": "a", "x-debug": "1"})
+    ]
     # What only sampling looks at does not travel on.
     assert state_of(answer).extras == {"q.x-tenant": "a", "tls.cipher": "AES"}
 
