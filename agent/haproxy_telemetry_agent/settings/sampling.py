@@ -1,6 +1,5 @@
 """Settings of sampling: which traces are recorded."""
 
-import ipaddress
 from typing import Annotated, Literal
 
 import msgspec
@@ -8,6 +7,7 @@ import msgspec
 from ..tracing.conditions import PathKind
 from ..tracing.regex import regex_fault
 from .explanation import SettingsError
+from .networks import check_networks
 from .types import Duration, HeaderValue, Struct, duration_seconds
 
 __all__ = [
@@ -32,8 +32,9 @@ RATIO_SAMPLERS = ("TraceIDRatio", "ParentBasedTraceIDRatio")
 Pattern = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 ShareOfTraces = Annotated[float, msgspec.Meta(ge=0, le=1)]
 PerSecond = Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
-_NETWORK = "a network such as 10.0.0.0/8 or 2001:db8::/32"
-Network = Annotated[str, msgspec.Meta(max_length=64, description=_NETWORK, examples=["10.0.0.0/8"])]
+Network = Annotated[
+    str, msgspec.Meta(max_length=64, description="a network such as 10.0.0.0/8 or 2001:db8::/32", examples=["10.0.0.0/8"])
+]
 # They become words of HAProxy's configuration, whose lines hold 64 of them.
 Networks = Annotated[list[Network], msgspec.Meta(max_length=12)]
 RuleName = Annotated[
@@ -204,7 +205,7 @@ def _check_rules(rules: list[Rule]) -> None:
         _check_text(f"{where}.frontend", rule.frontend)
         if rule.header is not None:
             _check_text(f"{where}.header.value", rule.header.value)
-        _check_networks(f"{where}.networks", rule.networks)
+        check_networks(f"{where}.networks", rule.networks)
 
 
 def _check_path(where: str, pattern: str | PathPattern) -> None:
@@ -242,14 +243,6 @@ def _check_text(where: str, text: str | None) -> None:
         raise SettingsError(f"{where}: {text!r}: HAProxy can't compare with a brace alone")
 
 
-def _check_networks(where: str, networks: list[str]) -> None:
-    for index, network in enumerate(networks):
-        try:
-            ipaddress.ip_network(network)
-        except ValueError as error:
-            raise SettingsError(f"{where}[{index}]: {network!r}: {error}: expected {_NETWORK}") from None
-
-
 def _check_force(force: Force) -> None:
     if force.header is None:
         if force.value is not None or force.networks:
@@ -260,4 +253,4 @@ def _check_force(force: Force) -> None:
             "everybody is 0.0.0.0/0 and ::/0"
         )
     _check_text("sampling.force.value", force.value)
-    _check_networks("sampling.force.networks", force.networks)
+    check_networks("sampling.force.networks", force.networks)

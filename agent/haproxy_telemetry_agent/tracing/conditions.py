@@ -4,18 +4,16 @@ What HAProxy did not tell fulfils no condition. A glob has one wildcard, ``*``: 
 is matched without going back, so that no text makes it slow.
 """
 
-import ipaddress
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from typing import Literal
 
 from .authority import split_authority
+from .networks import Networks
 from .regex import compile_search
 from .request import Request
 
 __all__ = [
     "Condition",
-    "Networks",
     "PathKind",
     "frontend_condition",
     "glob",
@@ -29,49 +27,6 @@ __all__ = [
 
 Condition = Callable[[Request], bool]
 PathKind = Literal["prefix", "glob", "regex"]
-
-_MAX_REMEMBERED_ADDRESSES = 4096
-_IPV6_BITS = 128
-_MAPPED_IPV4 = 0xFFFF << 32
-
-
-class Networks:
-    """Some networks, IPv4 and IPv6.
-
-    Args:
-        cidrs: ``10.0.0.0/8``, ``2001:db8::/32``, or single addresses.
-
-    Raises:
-        ValueError: one of them is none, or has bits behind its prefix.
-    """
-
-    __slots__ = ("_look_up", "_masks")
-
-    def __init__(self, cidrs: Iterable[str]) -> None:
-        self._masks = [_mask(ipaddress.ip_network(cidr)) for cidr in cidrs]
-        # Clients come again.
-        self._look_up = lru_cache(_MAX_REMEMBERED_ADDRESSES)(self._compare)
-
-    def contain(self, address: str | None) -> bool:
-        """Whether one of them has this address; what is no address (a client on a unix socket has none) is nowhere."""
-        return address is not None and self._look_up(address)
-
-    def _compare(self, address: str) -> bool:
-        try:
-            number = _number(ipaddress.ip_address(address))
-        except ValueError:
-            return False
-        return any(number & mask == network for network, mask in self._masks)
-
-
-def _number(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> int:
-    # An IPv4 client of a socket that takes both comes as ::ffff:192.0.2.1.
-    return int(address) | _MAPPED_IPV4 if address.version == 4 else int(address)
-
-
-def _mask(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> tuple[int, int]:
-    host_bits = network.max_prefixlen - network.prefixlen
-    return _number(network.network_address), (1 << _IPV6_BITS) - (1 << host_bits)
 
 
 def glob(pattern: str) -> Callable[[str], bool]:

@@ -1,7 +1,6 @@
 """Conditions, each against the plainest way to say the same."""
 
 import fnmatch
-import ipaddress
 
 import pytest
 from hypothesis import given
@@ -9,7 +8,6 @@ from hypothesis import strategies as st
 
 from haproxy_telemetry_agent.tracing.conditions import (
     Condition,
-    Networks,
     frontend_condition,
     glob,
     header_condition,
@@ -52,38 +50,6 @@ class TestGlob:
     def test_a_text_made_to_be_slow_is_not(self) -> None:
         """Twenty wildcards that go back would not end."""
         assert not glob("*a" * 20 + "*b")("a" * 100_000)
-
-
-ADDRESSES = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6))
-NETWORKS = st.one_of(st.tuples(st.ip_addresses(v=4), st.integers(0, 32)), st.tuples(st.ip_addresses(v=6), st.integers(0, 128))).map(
-    lambda pair: ipaddress.ip_network(pair, strict=False)
-)
-
-
-class TestNetworks:
-    @given(networks=st.lists(NETWORKS, max_size=4), data=st.data())
-    def test_are_those_of_the_standard_library(
-        self, networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network], data: st.DataObject
-    ) -> None:
-        inside = [st.integers(0, network.num_addresses - 1).map(network.__getitem__) for network in networks]
-        address = data.draw(st.one_of(ADDRESSES, *inside))
-        # An IPv4 address is its mapped IPv6 one too, and the other way round, as for HAProxy.
-        mapped = address.ipv4_mapped if address.version == 6 else ipaddress.IPv6Address(f"::ffff:{address}")
-        expected = any(each in network for network in networks for each in (address, mapped) if each is not None)
-        assert Networks(map(str, networks)).contain(str(address)) is expected
-
-    @pytest.mark.parametrize("address", [None, "", "unix", "localhost", "1.2.3", "1.2.3.4.5"])
-    def test_what_is_no_address_is_nowhere(self, address: str | None) -> None:
-        assert not Networks(["0.0.0.0/0", "::/0"]).contain(address)
-
-    def test_an_ipv4_client_of_a_socket_for_both(self) -> None:
-        assert Networks(["192.0.2.0/24"]).contain("::ffff:192.0.2.1")
-        assert not Networks(["192.0.2.0/24"]).contain("::192.0.2.1")
-
-    @pytest.mark.parametrize("cidr", ["", "x", "10.0.0.1/8", "10.0.0.0/33"])
-    def test_what_is_no_network(self, cidr: str) -> None:
-        with pytest.raises(ValueError, match=r".+"):
-            Networks([cidr])
 
 
 @pytest.mark.parametrize(
