@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from ..tracing.conditions import PathKind
-from ..tracing.regex import regex_fault
+from ..tracing.patterns import compile_pattern
 from .explanation import SettingsError
 from .networks import check_networks
 from .types import Duration, HeaderValue, Struct, duration_seconds
@@ -223,8 +223,11 @@ def _check_path(where: str, pattern: str | PathPattern) -> None:
     elif name == "glob" and not text.startswith(("/", "*")):
         raise SettingsError(f"{where}.glob: {text!r}: a path begins with /: write /{text} or *{text}")
     _check_text(f"{where}.{name}", text)
-    if name == "regex" and (fault := regex_fault(text)) is not None:
-        raise SettingsError(f"{where}.regex: {text!r}: {fault}; a simple one is ^/api/v[0-9]+/")
+    if name == "regex":
+        try:
+            compile_pattern(text, portable=True)
+        except ValueError as error:
+            raise SettingsError(f"{where}.regex: {text!r}: {error}; a simple one is ^/api/v[0-9]+/") from None
 
 
 def _check_prefix(where: str, text: str) -> None:

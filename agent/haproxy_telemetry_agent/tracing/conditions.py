@@ -9,10 +9,11 @@ from typing import Literal
 
 from .authority import split_authority
 from .networks import Networks
-from .regex import compile_search
+from .patterns import compile_pattern
 from .request import Request
 
 __all__ = [
+    "MAX_PATH_CHARACTERS",
     "Condition",
     "PathKind",
     "frontend_condition",
@@ -27,6 +28,9 @@ __all__ = [
 
 Condition = Callable[[Request], bool]
 PathKind = Literal["prefix", "glob", "regex"]
+
+MAX_PATH_CHARACTERS = 2048
+"""In no more of a path is a regular expression looked for."""
 
 
 def glob(pattern: str) -> Callable[[str], bool]:
@@ -54,7 +58,13 @@ def path_matcher(kind: PathKind, pattern: str) -> Callable[[str], bool]:
     """Whether a path begins with, is, or has in it (``regex``) what ``pattern`` says."""
     if kind == "prefix":
         return lambda path: path.startswith(pattern)
-    return glob(pattern) if kind == "glob" else compile_search(pattern)
+    return glob(pattern) if kind == "glob" else _search(pattern)
+
+
+def _search(pattern: str) -> Callable[[str], bool]:
+    # HAProxy may look for it as well.
+    search = compile_pattern(pattern, portable=True).search
+    return lambda text: search(text[:MAX_PATH_CHARACTERS]) is not None
 
 
 def path_condition(kind: PathKind, pattern: str) -> Condition:

@@ -60,7 +60,8 @@ def rules(*changes: dict[str, Any]) -> dict[str, Any]:
         (rules({"path": {"glob": ""}}), "sampling.rules[2].path.glob: '': expected text of length >= 1"),
         (rules({"path": {"regex": 3}}), "sampling.rules[2].path.regex: 3: expected text, got a whole number"),
         (rules({"path": {"regex": "("}}), "sampling.rules[2].path.regex: '(': is no regular expression: missing )"),
-        (rules({"path": {"regex": "(a+)+"}}), "sampling.rules[2].path.regex: '(a+)+': may take too long"),
+        (rules({"path": {"regex": "(a+)+"}}), "sampling.rules[2].path.regex: '(a+)+': must not repeat a group"),
+        (rules({"path": {"regex": "(?i)a"}}), "sampling.rules[2].path.regex: '(?i)a': has a group that is neither ( nor (?:"),
         (rules({"path": {"regex": "}"}}), "sampling.rules[2].path.regex: '}': HAProxy can't compare with a brace alone"),
         # Exclusion.
         ({"exclude": {"paths": ["/a", {"regex": "("}]}}, "sampling.exclude.paths[1].regex: '(': is no regular expression"),

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from haproxy_telemetry_agent.tracing.conditions import (
+    MAX_PATH_CHARACTERS,
     Condition,
     frontend_condition,
     glob,
@@ -15,6 +16,7 @@ from haproxy_telemetry_agent.tracing.conditions import (
     method_condition,
     network_condition,
     path_condition,
+    path_matcher,
 )
 from haproxy_telemetry_agent.tracing.request import NO_REQUEST, Request
 
@@ -50,6 +52,23 @@ class TestGlob:
     def test_a_text_made_to_be_slow_is_not(self) -> None:
         """Twenty wildcards that go back would not end."""
         assert not glob("*a" * 20 + "*b")("a" * 100_000)
+
+
+class TestRegex:
+    def test_is_found_anywhere(self) -> None:
+        matches = path_matcher("regex", "/b/")
+        assert matches("/a/b/c")
+        assert not matches("/a/c")
+
+    def test_only_the_beginning_of_a_long_text_is_looked_at(self) -> None:
+        matches = path_matcher("regex", "x")
+        assert matches("a" * (MAX_PATH_CHARACTERS - 1) + "x")
+        assert not matches("a" * MAX_PATH_CHARACTERS + "x")
+
+    def test_must_be_safe_and_haproxys_too(self) -> None:
+        for pattern in ("(a+)+", "(?i)a"):
+            with pytest.raises(ValueError, match=r".+"):
+                path_matcher("regex", pattern)
 
 
 @pytest.mark.parametrize(
