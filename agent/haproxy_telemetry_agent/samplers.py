@@ -12,7 +12,6 @@ from .settings.sampling import Sampling, path_kind
 from .settings.types import duration_seconds
 from .tracing.conditions import (
     Condition,
-    Networks,
     frontend_condition,
     header_condition,
     host_condition,
@@ -23,6 +22,7 @@ from .tracing.conditions import (
 from .tracing.exclusion import Excluder
 from .tracing.forcing import Forced
 from .tracing.keep import Keeper
+from .tracing.networks import Networks
 from .tracing.rate_limit import RateLimited, TokenBucket
 from .tracing.rules import Rule, RuleBased
 from .tracing.sampling import AlwaysOff, AlwaysOn, ParentBased, Ratio, Sampler

@@ -65,7 +65,7 @@ class SinkSpan:
     flags: int
     links: tuple[SinkLink, ...]
     events: tuple[SinkEvent, ...]
-    dropped_attributes_count: int
+    dropped_attributes_count: int = 0
     resource: dict[str, AttributeValue]
     scope_name: str
     scope_version: str

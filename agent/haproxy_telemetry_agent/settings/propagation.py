@@ -1,11 +1,11 @@
 """Settings of propagation: how trace context travels, and whose is believed."""
 
-from ipaddress import ip_interface
 from typing import Annotated, Literal
 
 import msgspec
 
 from .explanation import SettingsError
+from .networks import check_networks
 from .types import Struct
 
 __all__ = ["Propagation", "PropagationMode", "Propagator", "check_propagation"]
@@ -49,18 +49,4 @@ def check_propagation(propagation: Propagation) -> None:
             raise SettingsError(f"propagation.propagators[{index}]: {propagator!r}: stands there already: drop one")
     if propagation.link_untrusted and not propagation.trusted_networks:
         raise SettingsError("propagation.linkUntrusted: true: everybody is trusted: set propagation.trustedNetworks")
-    for index, network in enumerate(propagation.trusted_networks):
-        _check_network(f"propagation.trustedNetworks[{index}]: {network!r}", network)
-
-
-def _check_network(where: str, network: str) -> None:
-    address, _, length = network.partition("/")
-    try:
-        interface = ip_interface(network)
-    except ValueError:
-        interface = None
-    # HAProxy, too, has to understand it: it knows neither scopes nor networks without a length.
-    if interface is None or "%" in address or not length.isdigit():
-        raise SettingsError(f"{where}: expected a network in CIDR notation, such as 10.0.0.0/8 or fd00::/8")
-    if interface.ip != interface.network.network_address:
-        raise SettingsError(f"{where}: this is an address within a network: write {interface.network}")
+    check_networks("propagation.trustedNetworks", propagation.trusted_networks, single=False)

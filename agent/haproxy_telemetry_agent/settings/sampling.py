@@ -1,13 +1,13 @@
 """Settings of sampling: which traces are recorded."""
 
-import ipaddress
 from typing import Annotated, Literal
 
 import msgspec
 
 from ..tracing.conditions import PathKind
-from ..tracing.regex import regex_fault
+from ..tracing.patterns import compile_pattern
 from .explanation import SettingsError
+from .networks import check_networks
 from .types import Duration, HeaderValue, Struct, duration_seconds
 
 __all__ = [
@@ -32,8 +32,9 @@ RATIO_SAMPLERS = ("TraceIDRatio", "ParentBasedTraceIDRatio")
 Pattern = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 ShareOfTraces = Annotated[float, msgspec.Meta(ge=0, le=1)]
 PerSecond = Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
-_NETWORK = "a network such as 10.0.0.0/8 or 2001:db8::/32"
-Network = Annotated[str, msgspec.Meta(max_length=64, description=_NETWORK, examples=["10.0.0.0/8"])]
+Network = Annotated[
+    str, msgspec.Meta(max_length=64, description="a network such as 10.0.0.0/8 or 2001:db8::/32", examples=["10.0.0.0/8"])
+]
 # They become words of HAProxy's configuration, whose lines hold 64 of them.
 Networks = Annotated[list[Network], msgspec.Meta(max_length=12)]
 RuleName = Annotated[
@@ -204,7 +205,7 @@ def _check_rules(rules: list[Rule]) -> None:
         _check_text(f"{where}.frontend", rule.frontend)
         if rule.header is not None:
             _check_text(f"{where}.header.value", rule.header.value)
-        _check_networks(f"{where}.networks", rule.networks)
+        check_networks(f"{where}.networks", rule.networks)
 
 
 def _check_path(where: str, pattern: str | PathPattern) -> None:
@@ -222,8 +223,11 @@ def _check_path(where: str, pattern: str | PathPattern) -> None:
     elif name == "glob" and not text.startswith(("/", "*")):
         raise SettingsError(f"{where}.glob: {text!r}: a path begins with /: write /{text} or *{text}")
     _check_text(f"{where}.{name}", text)
-    if name == "regex" and (fault := regex_fault(text)) is not None:
-        raise SettingsError(f"{where}.regex: {text!r}: {fault}; a simple one is ^/api/v[0-9]+/")
+    if name == "regex":
+        try:
+            compile_pattern(text, portable=True)
+        except ValueError as error:
+            raise SettingsError(f"{where}.regex: {text!r}: {error}; a simple one is ^/api/v[0-9]+/") from None
 
 
 def _check_prefix(where: str, text: str) -> None:
@@ -242,14 +246,6 @@ def _check_text(where: str, text: str | None) -> None:
         raise SettingsError(f"{where}: {text!r}: HAProxy can't compare with a brace alone")
 
 
-def _check_networks(where: str, networks: list[str]) -> None:
-    for index, network in enumerate(networks):
-        try:
-            ipaddress.ip_network(network)
-        except ValueError as error:
-            raise SettingsError(f"{where}[{index}]: {network!r}: {error}: expected {_NETWORK}") from None
-
-
 def _check_force(force: Force) -> None:
     if force.header is None:
         if force.value is not None or force.networks:
@@ -260,4 +256,4 @@ def _check_force(force: Force) -> None:
             "everybody is 0.0.0.0/0 and ::/0"
         )
     _check_text("sampling.force.value", force.value)
-    _check_networks("sampling.force.networks", force.networks)
+    check_networks("sampling.force.networks", force.networks)

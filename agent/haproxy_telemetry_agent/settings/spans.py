@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from ..tracing.forwarded import parse_networks
 from ..tracing.redaction import Redactor, is_sensitive_header
 from ..tracing.semconv import HTTP_REQUEST_HEADER, KNOWN_METHODS, SENSITIVE_QUERY_PARAMETERS, collision
 from .explanation import SettingsError
+from .networks import check_networks
 from .types import Struct
 
 __all__ = ["Attribute", "CapturedHeader", "Forwarded", "PathScrub", "Sample", "SpanLimits", "Spans", "check_spans"]
@@ -166,13 +166,7 @@ def _check_forwarded(forwarded: Forwarded) -> None:
         raise SettingsError("spans.forwarded.networks: [] with trust TrustedNetworks: list the proxies, such as 10.0.0.0/8")
     if forwarded.networks and forwarded.trust != "TrustedNetworks":
         raise SettingsError(f"spans.forwarded.networks: only with trust TrustedNetworks, not {forwarded.trust}")
-    for index, network in enumerate(forwarded.networks):
-        try:
-            parse_networks([network])
-        except ValueError as error:
-            raise SettingsError(
-                f"spans.forwarded.networks[{index}]: {network!r}: expected a network such as 10.0.0.0/8, or unix ({error})"
-            ) from None
+    check_networks("spans.forwarded.networks", forwarded.networks, unix=True)
 
 
 def _check_headers(spans: Spans) -> None:

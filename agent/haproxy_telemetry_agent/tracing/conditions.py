@@ -4,18 +4,17 @@ What HAProxy did not tell fulfils no condition. A glob has one wildcard, ``*``: 
 is matched without going back, so that no text makes it slow.
 """
 
-import ipaddress
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from typing import Literal
 
 from .authority import split_authority
-from .regex import compile_search
+from .networks import Networks
+from .patterns import compile_pattern
 from .request import Request
 
 __all__ = [
+    "MAX_PATH_CHARACTERS",
     "Condition",
-    "Networks",
     "PathKind",
     "frontend_condition",
     "glob",
@@ -30,48 +29,8 @@ __all__ = [
 Condition = Callable[[Request], bool]
 PathKind = Literal["prefix", "glob", "regex"]
 
-_MAX_REMEMBERED_ADDRESSES = 4096
-_IPV6_BITS = 128
-_MAPPED_IPV4 = 0xFFFF << 32
-
-
-class Networks:
-    """Some networks, IPv4 and IPv6.
-
-    Args:
-        cidrs: ``10.0.0.0/8``, ``2001:db8::/32``, or single addresses.
-
-    Raises:
-        ValueError: one of them is none, or has bits behind its prefix.
-    """
-
-    __slots__ = ("_look_up", "_masks")
-
-    def __init__(self, cidrs: Iterable[str]) -> None:
-        self._masks = [_mask(ipaddress.ip_network(cidr)) for cidr in cidrs]
-        # Clients come again.
-        self._look_up = lru_cache(_MAX_REMEMBERED_ADDRESSES)(self._compare)
-
-    def contain(self, address: str | None) -> bool:
-        """Whether one of them has this address; what is no address (a client on a unix socket has none) is nowhere."""
-        return address is not None and self._look_up(address)
-
-    def _compare(self, address: str) -> bool:
-        try:
-            number = _number(ipaddress.ip_address(address))
-        except ValueError:
-            return False
-        return any(number & mask == network for network, mask in self._masks)
-
-
-def _number(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> int:
-    # An IPv4 client of a socket that takes both comes as ::ffff:192.0.2.1.
-    return int(address) | _MAPPED_IPV4 if address.version == 4 else int(address)
-
-
-def _mask(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> tuple[int, int]:
-    host_bits = network.max_prefixlen - network.prefixlen
-    return _number(network.network_address), (1 << _IPV6_BITS) - (1 << host_bits)
+MAX_PATH_CHARACTERS = 2048
+"""In no more of a path is a regular expression looked for."""
 
 
 def glob(pattern: str) -> Callable[[str], bool]:
@@ -99,7 +58,13 @@ def path_matcher(kind: PathKind, pattern: str) -> Callable[[str], bool]:
     """Whether a path begins with, is, or has in it (``regex``) what ``pattern`` says."""
     if kind == "prefix":
         return lambda path: path.startswith(pattern)
-    return glob(pattern) if kind == "glob" else compile_search(pattern)
+    return glob(pattern) if kind == "glob" else _search(pattern)
+
+
+def _search(pattern: str) -> Callable[[str], bool]:
+    # HAProxy may look for it as well.
+    search = compile_pattern(pattern, portable=True).search
+    return lambda text: search(text[:MAX_PATH_CHARACTERS]) is not None
 
 
 def path_condition(kind: PathKind, pattern: str) -> Condition:

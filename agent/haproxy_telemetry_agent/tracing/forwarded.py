@@ -8,24 +8,22 @@ as the client sent it: if both are there and disagree about who came last, the `
 Source: RFC 7239; semantic conventions 1.44.0, http-spans "Setting server.address and server.port" and general attributes.
 """
 
-import ipaddress
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from functools import lru_cache
 
 import msgspec
 
 from .authority import split_authority
+from .networks import Networks, parse_address
 
-__all__ = ["NOT_FORWARDED", "Forwarded", "ForwardedReader", "Headers", "Trust", "parse_networks"]
+__all__ = ["NOT_FORWARDED", "Forwarded", "ForwardedReader", "Headers", "Trust"]
 
 MAX_HEADER_CHARACTERS = 4096
 MAX_HOPS = 32
 _MAX_COMMAS_IN_AN_ELEMENT = 4
 _REMEMBERED = 4096
-_UNIX = "unix"
-"""What HAProxy calls a peer on a unix socket, and what stands for it in a list of networks."""
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105
 _PAIR = rf'{_TOKEN}=(?:{_TOKEN}|"(?:[^"\\]|\\.)*")'
@@ -36,7 +34,6 @@ _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{
 _PORT = re.compile(r"[0-9]{1,5}")
 _SCHEME = re.compile(r"https?")
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _Hop = tuple[tuple[str, int | None] | None, str | None, str | None, int | None]
 """Address and port, scheme, authority, and the port of an authority that has none."""
 
@@ -82,20 +79,18 @@ class ForwardedReader:
         ValueError: a network is none.
     """
 
-    __slots__ = ("_headers", "_is_trusted", "_networks", "_trust", "_unix")
+    __slots__ = ("_headers", "_networks", "_trust")
 
     def __init__(self, trust: Trust = Trust.IGNORE, networks: Sequence[str] = (), headers: Headers = Headers.ANY) -> None:
         self._trust = trust
-        self._networks = parse_networks(networks)
-        self._unix = _UNIX in networks
+        self._networks = Networks(networks, unix=True)
         self._headers = headers
-        self._is_trusted: Callable[[str], bool] = lru_cache(maxsize=_REMEMBERED)(self._look_up)
 
     def read(self, peer: str | None, extras: Mapping[str, str]) -> Forwarded:
         """What the headers say (keys ``forwarded``, ``x-forwarded-for``, ...); ``peer`` is the address of the TCP peer."""
         if self._trust is Trust.IGNORE or not extras:
             return NOT_FORWARDED
-        if self._trust is Trust.TRUSTED_NETWORKS and (peer is None or not self._is_trusted(peer)):
+        if self._trust is Trust.TRUSTED_NETWORKS and not self._networks.contain(peer):
             return NOT_FORWARDED
         found = NOT_FORWARDED
         for node, scheme, authority, port_apart in self._hops(extras):
@@ -104,7 +99,7 @@ class ForwardedReader:
             address, port = node or (None, None)
             host, host_port = split_authority(authority) if authority is not None else (None, None)
             found = Forwarded(address, port, scheme, host, host_port or port_apart)
-            if address is None or (self._trust is Trust.TRUSTED_NETWORKS and not self._is_trusted(address)):
+            if address is None or (self._trust is Trust.TRUSTED_NETWORKS and not self._networks.contain(address)):
                 break
         return found
 
@@ -117,21 +112,6 @@ class ForwardedReader:
         if not customary:
             return standard
         return standard if standard and _address(standard[0]) == _address(customary[0]) else customary
-
-    def _look_up(self, address: str) -> bool:
-        if address == _UNIX:
-            return self._unix
-        ip = _ip(address)
-        return ip is not None and any(ip in network for network in self._networks)
-
-
-def parse_networks(networks: Sequence[str]) -> list[Network]:
-    """The CIDRs of a list; ``unix`` is not one of them.
-
-    Raises:
-        ValueError: one is none, and which.
-    """
-    return [ipaddress.ip_network(network) for network in networks if network != _UNIX]
 
 
 def _address(hop: _Hop) -> str | None:
@@ -225,15 +205,7 @@ def _node(text: str) -> tuple[str, int | None] | None:
     if match is None:
         return None
     bracketed, bracketed_port, plain, plain_port, bare = match.groups()
-    ip = _ip(bracketed or plain or bare)
+    ip = parse_address(bracketed or plain or bare)
     if ip is None:
         return None
     return str(ip), _port(bracketed_port or plain_port)
-
-
-def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        ip = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    return ip if ip.version == 4 else ip.ipv4_mapped or ip

@@ -7,8 +7,6 @@ The arguments are those of the SPOE message, by the names of ``wiring.formats``;
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Literal
 
 import msgspec
@@ -16,6 +14,7 @@ import msgspec
 from .b3 import B3Multi, denies_b3, format_b3, format_b3_multi, parse_b3, parse_b3_multi
 from .context import SpanContext
 from .jaeger import format_uber_trace_id, parse_uber_trace_id
+from .networks import Address, Networks
 from .tracecontext import parse_traceparent, parse_tracestate
 from .xray import format_xray, parse_xray
 
@@ -23,10 +22,7 @@ __all__ = ["NO_INBOUND", "Inbound", "Mode", "Propagation"]
 
 Mode = Literal["Propagate", "Extract", "Inject", "Ignore"]
 """Whether an inbound context is read, and whether ours is sent: both, one of them, none."""
-Address = str | IPv4Address | IPv6Address
 Arguments = Mapping[str, object]
-
-_MAX_REMEMBERED_ADDRESSES = 4096
 
 
 class Inbound(msgspec.Struct, frozen=True, gc=False):
@@ -51,9 +47,12 @@ class Propagation:
         mode: see ``Mode``.
         trusted_networks: CIDRs whose clients are believed; empty: all are. A client without an address (a unix socket) is in none.
         link_untrusted: whether the context of other clients is returned as a link.
+
+    Raises:
+        ValueError: a network is none.
     """
 
-    __slots__ = ("_denials", "_is_trusted", "_link_untrusted", "_readers", "_writers")
+    __slots__ = ("_denials", "_link_untrusted", "_readers", "_trusted_networks", "_writers")
 
     def __init__(
         self,
@@ -69,12 +68,12 @@ class Propagation:
         self._readers = tuple(readers)
         self._denials = _b3 in readers
         self._writers = tuple(_WRITERS[name] for name in dict.fromkeys(propagators) if writes and name in _WRITERS)
-        self._is_trusted = _membership(trusted_networks) if trusted_networks else None
+        self._trusted_networks = Networks(trusted_networks) if trusted_networks else None
         self._link_untrusted = link_untrusted
 
     def extract(self, arguments: Arguments, client_address: Address | None = None) -> Inbound:
         """What the arguments of a request say; never raises, whatever they are."""
-        trusted = self._is_trusted is None or self._is_trusted(client_address)
+        trusted = self._trusted_networks is None or self._trusted_networks.contain(client_address)
         if not trusted and not self._link_untrusted:
             return NO_INBOUND
         for read in self._readers:
@@ -88,26 +87,6 @@ class Propagation:
         if not self._writers:
             return []
         return [variable for write in self._writers for variable in write(context)]
-
-
-def _membership(cidrs: Sequence[str]) -> Callable[[Address | None], bool]:
-    networks: list[IPv4Network | IPv6Network] = [ip_network(cidr, strict=False) for cidr in cidrs]
-
-    @lru_cache(maxsize=_MAX_REMEMBERED_ADDRESSES)
-    def is_member(address: Address | None) -> bool:
-        if isinstance(address, str):
-            try:
-                address = ip_address(address)
-            except ValueError:
-                return False
-        if address is None:
-            return False
-        if isinstance(address, IPv6Address):
-            # A socket for both families sees IPv4 clients so.
-            address = address.ipv4_mapped or address
-        return any(address in network for network in networks)
-
-    return is_member
 
 
 def _text(value: object) -> str | None:

@@ -63,6 +63,8 @@ def test_valid(fields: dict[str, Any]) -> None:
             {"trustedNetworks": ["10.0.0.0/8", "10.1.2.3/8"]},
             "propagation.trustedNetworks[1]: '10.1.2.3/8': this is an address within a network: write 10.0.0.0/8",
         ),
+        ({"trustedNetworks": ["10.0.0.0"]}, "propagation.trustedNetworks[0]: '10.0.0.0': this is an address: write 10.0.0.0/32"),
+        ({"trustedNetworks": ["::1"]}, "propagation.trustedNetworks[0]: '::1': this is an address: write ::1/128"),
     ],
 )
 def test_names_field_value_and_fix(fields: dict[str, Any], error: str) -> None:
@@ -73,14 +75,13 @@ def test_names_field_value_and_fix(fields: dict[str, Any], error: str) -> None:
     "network",
     [
         "",
-        "10.0.0.0",
         "10.0.0.0/",
         "10.0.0.0/33",
         "10.0.0.0/255.0.0.0",
         "10.0.0.0/-1",
-        "::1",
         "fe80::%eth0/10",
         "all",
+        "unix",
         "10.0.0.0/8\n",
         "a/8",
     ],

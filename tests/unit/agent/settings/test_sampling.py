@@ -41,8 +41,11 @@ def rules(*changes: dict[str, Any]) -> dict[str, Any]:
         (rules({"header": {"value": "a"}}), "sampling.rules[2].header.name: missing"),
         (rules({"header": {"name": "a b"}}), "sampling.rules[2].header.name: 'a b': expected a header's name"),
         (rules({"header": {"name": "a", "value": "é"}}), "sampling.rules[2].header.value: 'é': expected printable ASCII"),
-        (rules({"networks": ["::1", "10.0.0.1/8"]}), "sampling.rules[2].networks[1]: '10.0.0.1/8': 10.0.0.1/8 has host bits set"),
-        (rules({"networks": ["x"]}), "sampling.rules[2].networks[0]: 'x': 'x' does not appear to be an IPv4 or IPv6 network"),
+        (
+            rules({"networks": ["::1", "10.0.0.1/8"]}),
+            "sampling.rules[2].networks[1]: '10.0.0.1/8': this is an address within a network: write 10.0.0.0/8",
+        ),
+        (rules({"networks": ["x"]}), "sampling.rules[2].networks[0]: 'x': expected a network in CIDR notation, such as 10.0.0.0/8"),
         (rules({"networks": ["::1"] * 13}), "sampling.rules[2].networks: "),
         # Paths.
         (rules({"path": 5}), "sampling.rules[2].path: 5: expected text or a mapping, got a whole number"),
@@ -57,7 +60,8 @@ def rules(*changes: dict[str, Any]) -> dict[str, Any]:
         (rules({"path": {"glob": ""}}), "sampling.rules[2].path.glob: '': expected text of length >= 1"),
         (rules({"path": {"regex": 3}}), "sampling.rules[2].path.regex: 3: expected text, got a whole number"),
         (rules({"path": {"regex": "("}}), "sampling.rules[2].path.regex: '(': is no regular expression: missing )"),
-        (rules({"path": {"regex": "(a+)+"}}), "sampling.rules[2].path.regex: '(a+)+': may take too long"),
+        (rules({"path": {"regex": "(a+)+"}}), "sampling.rules[2].path.regex: '(a+)+': must not repeat a group"),
+        (rules({"path": {"regex": "(?i)a"}}), "sampling.rules[2].path.regex: '(?i)a': has a group that is neither ( nor (?:"),
         (rules({"path": {"regex": "}"}}), "sampling.rules[2].path.regex: '}': HAProxy can't compare with a brace alone"),
         # Exclusion.
         ({"exclude": {"paths": ["/a", {"regex": "("}]}}, "sampling.exclude.paths[1].regex: '(': is no regular expression"),
@@ -74,7 +78,7 @@ def rules(*changes: dict[str, Any]) -> dict[str, Any]:
         ({"force": {"header": "x"}}, "sampling.force.networks: []: who may send x? List networks such as 10.0.0.0/8"),
         ({"force": {"value": "x"}}, "sampling.force.header: None: value and networks need a header"),
         ({"force": {"networks": ["::1"]}}, "sampling.force.header: None: value and networks need a header"),
-        ({"force": {"header": "x", "networks": ["y"]}}, "sampling.force.networks[0]: 'y': 'y' does not appear to be"),
+        ({"force": {"header": "x", "networks": ["y"]}}, "sampling.force.networks[0]: 'y': expected a network in CIDR notation"),
         ({"force": {"header": "x", "value": "}", "networks": ["::1"]}}, "sampling.force.value: '}': HAProxy can't compare"),
         # Plugins.
         ({"type": "Plugin"}, "sampling.plugin: None with type Plugin: a name is required by, and only allowed with, Plugin"),

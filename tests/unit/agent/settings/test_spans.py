@@ -43,7 +43,11 @@ def test_the_defaults_are_in_order() -> None:
         ({"forwarded": {"networks": ["10.0.0.0/8"]}}, "spans.forwarded.networks: only with trust TrustedNetworks, not Ignore"),
         (
             {"forwarded": {"trust": "TrustedNetworks", "networks": ["unix", "10.0.0.1/8"]}},
-            "spans.forwarded.networks[1]: '10.0.0.1/8': expected a network such as 10.0.0.0/8, or unix",
+            "spans.forwarded.networks[1]: '10.0.0.1/8': this is an address within a network: write 10.0.0.0/8",
+        ),
+        (
+            {"forwarded": {"trust": "TrustedNetworks", "networks": ["unixx"]}},
+            "spans.forwarded.networks[0]: 'unixx': expected a network in CIDR notation, such as 10.0.0.0/8 or fd00::/8, or unix",
         ),
         ({"requestHeaders": ["x tenant"]}, "spans.requestHeaders[0]: 'x tenant': expected a header's name of at most 30"),
         ({"requestHeaders": ["x" * 31]}, f"spans.requestHeaders[0]: '{'x' * 31}': expected a header's name of at most 30"),

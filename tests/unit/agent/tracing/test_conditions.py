@@ -1,15 +1,14 @@
 """Conditions, each against the plainest way to say the same."""
 
 import fnmatch
-import ipaddress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from haproxy_telemetry_agent.tracing.conditions import (
+    MAX_PATH_CHARACTERS,
     Condition,
-    Networks,
     frontend_condition,
     glob,
     header_condition,
@@ -17,6 +16,7 @@ from haproxy_telemetry_agent.tracing.conditions import (
     method_condition,
     network_condition,
     path_condition,
+    path_matcher,
 )
 from haproxy_telemetry_agent.tracing.request import NO_REQUEST, Request
 
@@ -54,36 +54,21 @@ class TestGlob:
         assert not glob("*a" * 20 + "*b")("a" * 100_000)
 
 
-ADDRESSES = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6))
-NETWORKS = st.one_of(st.tuples(st.ip_addresses(v=4), st.integers(0, 32)), st.tuples(st.ip_addresses(v=6), st.integers(0, 128))).map(
-    lambda pair: ipaddress.ip_network(pair, strict=False)
-)
+class TestRegex:
+    def test_is_found_anywhere(self) -> None:
+        matches = path_matcher("regex", "/b/")
+        assert matches("/a/b/c")
+        assert not matches("/a/c")
 
+    def test_only_the_beginning_of_a_long_text_is_looked_at(self) -> None:
+        matches = path_matcher("regex", "x")
+        assert matches("a" * (MAX_PATH_CHARACTERS - 1) + "x")
+        assert not matches("a" * MAX_PATH_CHARACTERS + "x")
 
-class TestNetworks:
-    @given(networks=st.lists(NETWORKS, max_size=4), data=st.data())
-    def test_are_those_of_the_standard_library(
-        self, networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network], data: st.DataObject
-    ) -> None:
-        inside = [st.integers(0, network.num_addresses - 1).map(network.__getitem__) for network in networks]
-        address = data.draw(st.one_of(ADDRESSES, *inside))
-        # An IPv4 address is its mapped IPv6 one too, and the other way round, as for HAProxy.
-        mapped = address.ipv4_mapped if address.version == 6 else ipaddress.IPv6Address(f"::ffff:{address}")
-        expected = any(each in network for network in networks for each in (address, mapped) if each is not None)
-        assert Networks(map(str, networks)).contain(str(address)) is expected
-
-    @pytest.mark.parametrize("address", [None, "", "unix", "localhost", "1.2.3", "1.2.3.4.5"])
-    def test_what_is_no_address_is_nowhere(self, address: str | None) -> None:
-        assert not Networks(["0.0.0.0/0", "::/0"]).contain(address)
-
-    def test_an_ipv4_client_of_a_socket_for_both(self) -> None:
-        assert Networks(["192.0.2.0/24"]).contain("::ffff:192.0.2.1")
-        assert not Networks(["192.0.2.0/24"]).contain("::192.0.2.1")
-
-    @pytest.mark.parametrize("cidr", ["", "x", "10.0.0.1/8", "10.0.0.0/33"])
-    def test_what_is_no_network(self, cidr: str) -> None:
-        with pytest.raises(ValueError, match=r".+"):
-            Networks([cidr])
+    def test_must_be_safe_and_haproxys_too(self) -> None:
+        for pattern in ("(a+)+", "(?i)a"):
+            with pytest.raises(ValueError, match=r".+"):
+                path_matcher("regex", pattern)
 
 
 @pytest.mark.parametrize(
