@@ -182,6 +182,8 @@ async def test_a_reload_loses_nothing_in_the_agent(found_haproxy: FoundHAProxy, 
 
 async def test_sigterm_exports_what_is_queued(site: Site) -> None:
     site.agent.settings["exporter"]["batch"]["delay"] = "9m"
+    # An agent that ends before it has taken the ring's first connection leaves HAProxy 3.2 with a dead one that it does not notice.
+    await site.agent.wait_for_metric('connections_total{kind="records",result="ok"}', 1)
     await site.agent.stop()
     await site.agent.start()
     await site.haproxy.wait_for_server("haproxy-telemetry-spoa", "agent", "UP")
