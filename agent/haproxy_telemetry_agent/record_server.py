@@ -49,6 +49,12 @@ class RecordServer(StreamServer):
             max_connections=max_connections,
         )
 
+    async def start(self, listening: socket.socket) -> None:
+        """See ``StreamServer``."""
+        # Taken over by the connections it accepts: those that the loop has not seen yet, when the agent ends, end with a reset too.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        await super().start(listening)
+
     async def close(self) -> None:
         """Stop accepting, read what has come, and reset: what has not come waits in the ring for the next agent."""
         self.stop_accepting()
@@ -74,9 +80,6 @@ class _Connection(StreamConnection):
         self._reader = RecordReader(max_record_bytes=max_record_bytes)
         self._too_long_count = 0
         self._detached = False
-
-    def opened(self, transport: asyncio.Transport) -> None:
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
 
     def received(self, data: bytes) -> None:
         telemetry = self.server.telemetry
