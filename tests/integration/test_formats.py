@@ -1,4 +1,4 @@
-"""What real HAProxies make of the lines of `wiring.formats`: contexts they read, and headers they write, with no agent in sight.
+"""What real HAProxies make of the lines of `wiring.propagation`: contexts they read, headers they write, and no agent in sight.
 
 The agent is the oracle: a context that HAProxy continues by itself is one that the agent would have read from the same headers.
 """
@@ -10,8 +10,8 @@ from textwrap import indent
 from haproxy_telemetry_agent.tracing.context import SpanContext
 from haproxy_telemetry_agent.tracing.propagation import Propagation
 from haproxy_telemetry_agent.tracing.tracecontext import parse_traceparent
-from haproxy_telemetry_agent.wiring.formats import extraction_lines, injection_lines, trust_lines, trusted_condition
 from haproxy_telemetry_agent.wiring.names import variable_name
+from haproxy_telemetry_agent.wiring.propagation import extraction_lines, injection_lines, trust_lines, trusted_condition
 from haproxy_telemetry_agent.wiring.thresholds import NEVER, sampled_condition, threshold_digits, threshold_lines
 from support.haproxies import FoundHAProxy
 from support.haproxy import HAProxy

@@ -7,9 +7,9 @@ kept in variables. Requests that are excluded get no context at all, and the cal
 
 from .field import Field
 from .fields import fallbacks
-from .formats import extraction_lines, trust_lines, trusted_condition
 from .names import variable_name
 from .plan import Plan, Sampling
+from .propagation import extraction_lines, trust_lines, trusted_condition
 from .thresholds import ALWAYS, exclusion_lines, sampled_condition, threshold_lines, tracestate_lines, tracestate_value
 
 __all__ = ["context_lines"]

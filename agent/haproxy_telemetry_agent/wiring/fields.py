@@ -17,9 +17,9 @@ Which fetch works where, and since which version: measured on 2.6 to 3.4.
 from dataclasses import replace
 
 from .field import Field
-from .formats import propagation_arguments
 from .names import variable_name
 from .plan import Capture, Plan
+from .propagation import propagation_arguments
 
 __all__ = ["FIELDS", "arguments", "captured_at_response", "fallbacks", "record_fields"]
 

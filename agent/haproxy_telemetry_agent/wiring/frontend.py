@@ -6,9 +6,9 @@ out.
 
 from .context import context_lines
 from .fields import captured_at_response, record_fields
-from .formats import injection_lines
 from .names import ENGINE, RING, SD_ID, variable_name
 from .plan import Plan
+from .propagation import injection_lines
 
 __all__ = ["render_frontend"]
 

@@ -14,7 +14,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from haproxy_telemetry_agent.tracing.context import SpanContext, SpanId, TraceId
 from haproxy_telemetry_agent.tracing.propagation import NO_INBOUND, Inbound, Mode, Propagation
 from haproxy_telemetry_agent.tracing.tracecontext import format_traceparent
-from haproxy_telemetry_agent.wiring.formats import FORMATS, PROPAGATORS, injection_lines
+from haproxy_telemetry_agent.wiring.formats import FORMATS, PROPAGATORS
+from haproxy_telemetry_agent.wiring.propagation import injection_lines
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SPAN = "b7ad6b7169203331"
