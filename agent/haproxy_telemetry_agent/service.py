@@ -18,6 +18,7 @@ from .content import make_attribute_builder, make_limits
 from .endpoint import Endpoint
 from .export import Backoff, BatchPolicy, Exporter, SpanQueue, encode_resource, encode_scope
 from .export.otlp_http import OtlpHttpTransport
+from .foreign_messages import ForeignMessages, make_minilanguage
 from .listener import listen, unlink
 from .pipeline import Pipeline
 from .record_server import RecordServer
@@ -32,11 +33,8 @@ from .tracing import (
     ConnectionTracer,
     ExchangeTracer,
     IdGenerator,
-    MiniLanguage,
-    MiniLimits,
     Propagation,
     RoutesError,
-    Sampler,
 )
 from .tracing.semconv import SCHEMA_URL
 from .version import VERSION
@@ -71,10 +69,11 @@ class Service:
         self._load_routes()
         ids = IdGenerator(random.Random(random.SystemRandom().getrandbits(256)).getrandbits)  # noqa: S311 - ids, not secrets
         self._exporter = self._make_exporter()
-        minilanguage = make_minilanguage(settings, sampler=sampler, ids=ids)
+        minilanguage = make_minilanguage(settings.minilanguage, sampler=sampler, ids=ids)
         self.telemetry.watch_minilanguage(minilanguage)
+        self._foreign = ForeignMessages(minilanguage=minilanguage, telemetry=self.telemetry, offer=self._exporter.offer)
         propagation = settings.propagation
-        self._pipeline = pipeline = Pipeline(
+        pipeline = Pipeline(
             answerer=Answerer(
                 sampler=sampler,
                 ids=ids,
@@ -97,7 +96,7 @@ class Service:
                 baggage_keys=propagation.baggage_attributes,
             ),
             connection_tracer=ConnectionTracer(sampler=sampler, limits=make_limits(settings.spans)),
-            minilanguage=minilanguage,
+            foreign=self._foreign,
             telemetry=self.telemetry,
             offer=self._exporter.offer,
             asks=settings.profile != "Stream",
@@ -190,7 +189,7 @@ class Service:
         self._spop_server.close()
         if self._expiry is not None:
             self._expiry.cancel()
-        self._pipeline.close()
+        self._foreign.close()
         await self._record_server.close()
         await self._exporter.close(max(deadline_seconds - loop.time(), 0.1))
         await self._endpoint.close()
@@ -200,7 +199,7 @@ class Service:
         _logger.info("stopped")
 
     def _expire(self) -> None:
-        more = self._pipeline.expire()
+        more = self._foreign.expire()
         self._expiry = asyncio.get_running_loop().call_later(_EXPIRE_MORE_SECONDS if more else _EXPIRE_SECONDS, self._expire)
 
     def _make_exporter(self) -> Exporter:
@@ -228,22 +227,6 @@ class Service:
             backoff=Backoff(random=random.random),
             observer=self.telemetry,
         )
-
-
-def make_minilanguage(settings: Settings, *, sampler: Sampler, ids: IdGenerator) -> MiniLanguage:
-    """What understands the mini-language, within the limits that the settings name."""
-    own = settings.minilanguage
-    limits = MiniLimits(
-        max_exchanges=own.max_exchanges,
-        max_bytes=own.max_bytes,
-        max_spans=own.max_spans,
-        max_tags=own.max_tags,
-        max_text_characters=own.max_text_characters,
-        request_silence_seconds=duration_seconds(own.request_timeout),
-        server_silence_seconds=duration_seconds(own.server_timeout),
-        upgraded_silence_seconds=duration_seconds(own.upgraded_timeout),
-    )
-    return MiniLanguage(sampler=sampler, ids=ids, limits=limits, server_spans=own.server_spans)
 
 
 def make_tls(settings: Settings) -> ssl.SSLContext | None:

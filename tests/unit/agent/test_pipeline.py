@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 
-from haproxy_telemetry_agent.pipeline import _MINILANG_WARNINGS, Pipeline
-from haproxy_telemetry_agent.spop import Message, SetVar, UnsetVar, Value, VarScope
+from haproxy_telemetry_agent.foreign_messages import ForeignMessages, make_minilanguage
+from haproxy_telemetry_agent.pipeline import Pipeline
+from haproxy_telemetry_agent.settings.minilanguage import MiniLanguageSettings
+from haproxy_telemetry_agent.spop import Message, SetVar, Value, VarScope
 from haproxy_telemetry_agent.spop.messages import decode_actions, encode_actions
 from haproxy_telemetry_agent.telemetry import PREFIX, Telemetry
 from haproxy_telemetry_agent.tracing import (
@@ -18,13 +20,10 @@ from haproxy_telemetry_agent.tracing import (
     ConnectionTracer,
     ExchangeTracer,
     IdGenerator,
-    MiniLanguage,
-    MiniLimits,
     ParentBased,
     Sampler,
     SpanContext,
     TraceId,
-    WarningReason,
 )
 from haproxy_telemetry_agent.tracing.request import Request
 from haproxy_telemetry_agent.tracing.sampling import Decision
@@ -34,19 +33,10 @@ TIME = "2026-11-22T13:50:34.119025+00:00"
 NUMBERS = {"ST": "200", "TR": "0", "Tw": "0", "Tc": "1", "Tr": "2", "Ta": "3", "rc": "0", "bq": "0", "sq": "0", "U": "1", "B": "2"}
 TEXTS = {"ts": "--", "HM": "GET", "HV": "HTTP/1.1", "f": "fe", "b": "be", "s": "one", "ssl_bc": "0", "HPO": "/", "HQ": ""}
 PARAMETERS = {field.name: "-" for field in record_fields(Plan())} | NUMBERS | TEXTS
-SAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-
-LIMITS = MiniLimits(
-    max_exchanges=1_000,
-    max_bytes=10_000_000,
-    max_spans=10,
-    max_tags=10,
-    max_text_characters=100,
-    request_silence_seconds=60,
-    server_silence_seconds=60,
-    upgraded_silence_seconds=60,
+MINILANGUAGE = MiniLanguageSettings(
+    max_exchanges=1_000, max_bytes=10_000_000, max_spans=10, max_tags=10, max_text_characters=100, server_timeout="1m"
 )
-MINUTE_NANO = 60_000_000_000
+SAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def record_of(time: str = TIME, **changes: str) -> bytes:
@@ -75,15 +65,23 @@ class Agent:
         self.now_unix_nano = 1_000
         ids = IdGenerator(random.Random(1).getrandbits)
         sampler = ParentBased(AlwaysOn())
+        self.foreign = ForeignMessages(
+            minilanguage=make_minilanguage(MINILANGUAGE, sampler=sampler, ids=ids),
+            telemetry=self.telemetry,
+            offer=self.offer,
+            now_unix_nano=lambda: self.now_unix_nano,
+        )
         self.pipeline = Pipeline(
             answerer=Answerer(sampler=sampler, ids=ids),
             tracer=ExchangeTracer(sampler=sampler, ids=ids),
             connection_tracer=ConnectionTracer(sampler=connection_sampler or sampler),
-            minilanguage=MiniLanguage(sampler=sampler, ids=ids, limits=LIMITS),
+            foreign=self.foreign,
             telemetry=self.telemetry,
-            offer=lambda span: self.exported.append(OtlpSpan.FromString(span)),
-            now_unix_nano=lambda: self.now_unix_nano,
+            offer=self.offer,
         )
+
+    def offer(self, span: bytes) -> None:
+        self.exported.append(OtlpSpan.FromString(span))
 
     def counted(self) -> dict[tuple[str, ...], float]:
         """Counters that are not 0, by name and labels."""
@@ -125,27 +123,10 @@ class TestNotify:
         assert agent.pipeline.notify([]) == []
 
 
-class TestMinilanguage:
+class TestForeignMessages:
     OPEN = Message("opened", [("id", "x"), ("span", "root")])
-    CONTEXT = Message("request", [("id", "x"), ("traceparent", SAMPLED), ("span", "next"), ("child-of", "root")])
     SERVER = Message("reached", [("id", "x"), ("span", "Server session"), ("child-of", "root")])
     FINISH = Message("finished", [("id", "x"), ("finish", "*")])
-
-    def test_its_context_is_told_in_two_scopes_and_later_in_one(self, agent: Agent) -> None:
-        actions = agent.pipeline.notify([self.OPEN])
-        assert [(action.scope, action.name) for action in actions] == [
-            (VarScope.TRANSACTION, "traceparent"),
-            (VarScope.TRANSACTION, "tracestate"),
-            (VarScope.REQUEST, "traceparent"),
-            (VarScope.REQUEST, "tracestate"),
-        ]
-        assert {action.scope for action in agent.pipeline.notify([self.SERVER])} == {VarScope.TRANSACTION}
-
-    def test_what_is_no_longer_true_is_taken_back(self, agent: Agent) -> None:
-        agent.pipeline.notify([self.OPEN])
-        actions = agent.pipeline.notify([self.CONTEXT])
-        assert UnsetVar(VarScope.TRANSACTION, "tracestate") in actions
-        assert UnsetVar(VarScope.REQUEST, "tracestate") in actions
 
     def test_messages_of_one_frame_have_one_time(self, agent: Agent) -> None:
         agent.pipeline.notify([self.OPEN, self.SERVER])
@@ -158,36 +139,15 @@ class TestMinilanguage:
             ("minilang_spans_made", "internal"): 1,
         }
 
-    def test_warnings_are_counted_each_and_told_once_a_message(self, agent: Agent, caplog: pytest.LogCaptureFixture) -> None:
-        agent.pipeline.notify([Message("wrong", [("id", "x"), ("finish", "a"), ("finish", "b")])])
-        assert agent.counted() == {("messages", "minilang"): 1, ("minilang_warnings", "finish_not_open"): 2}
-        assert caplog.messages == ["message 'wrong', argument 'finish=a': no such span is open"]
-
-    def test_every_warning_has_words_of_its_own(self) -> None:
-        assert _MINILANG_WARNINGS.keys() == set(WarningReason)
-        assert len(set(_MINILANG_WARNINGS.values())) == len(WarningReason)
-
-    def test_what_is_silent_too_long_is_sent(self, agent: Agent) -> None:
-        agent.pipeline.notify([self.OPEN])
-        assert not agent.pipeline.expire()
-        assert agent.exported == []
-        agent.now_unix_nano += MINUTE_NANO
-        assert not agent.pipeline.expire()
-        assert [span.end_time_unix_nano for span in agent.exported] == [1_000]
-
-    def test_many_are_closed_in_parts(self, agent: Agent) -> None:
-        for number in range(250):
-            agent.pipeline.notify([Message("opened", [("id", number), ("span", "root")])])
-        agent.now_unix_nano += MINUTE_NANO
-        assert agent.pipeline.expire()
-        assert len(agent.exported) == 200
-        assert not agent.pipeline.expire()
-        assert len(agent.exported) == 250
-
-    def test_a_stop_sends_what_is_open(self, agent: Agent) -> None:
-        agent.pipeline.notify([self.OPEN])
-        agent.pipeline.close()
-        assert len(agent.exported) == 1
+    def test_are_answered_beside_ours(self, agent: Agent) -> None:
+        actions = agent.pipeline.notify([self.OPEN, Message("other", []), Message(REQUEST_MESSAGE, [])])
+        assert [action.name for action in actions] == ["traceparent", "tracestate"] * 2 + ["traceparent", "state", "tracestate"]
+        assert agent.counted() == {
+            ("messages", "minilang"): 1,
+            ("messages", "other"): 1,
+            ("messages", REQUEST_MESSAGE): 1,
+            ("exchanges_answered", "true", "none"): 1,
+        }
 
 
 class TestRecord:
@@ -320,7 +280,7 @@ def test_every_message_is_counted_once_and_every_span_is_sent(notifies: list[lis
     for arguments in notifies:
         actions = agent.pipeline.notify([Message("any", one) for one in arguments])
         assert decode_actions(encode_actions(actions)) == actions
-    agent.pipeline.close()
+    agent.foreign.close()
     counted = agent.counted()
     assert sum(value for key, value in counted.items() if key[0] == "messages") == sum(map(len, notifies))
     assert sum(value for key, value in counted.items() if key[0] == "minilang_spans_made") == len(agent.exported)
