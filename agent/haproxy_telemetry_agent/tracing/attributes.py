@@ -7,7 +7,7 @@ whatever HAProxy sends. With default options and no extras, the attributes are w
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from enum import Enum
 from functools import lru_cache
@@ -18,6 +18,7 @@ from . import semconv
 from .authority import split_authority
 from .ending import BAD_REQUEST, Ending
 from .forwarded import NOT_FORWARDED, Forwarded, ForwardedReader
+from .hops import Add, add_peer, add_timer, add_tries
 from .redaction import Redactor
 from .routes import NO_ROUTES, Route, RouteTable
 from .rpc import RpcCall, read_rpc
@@ -159,8 +160,8 @@ class AttributeBuilder:
         if ending.backend != ending.frontend:
             add((semconv.HAPROXY_BACKEND_NAME, ending.backend))
         add((semconv.HAPROXY_TERMINATION_STATE, ending.termination_state))
-        _add_timer(add, semconv.HAPROXY_TIME_REQUEST, ending.request_milliseconds)
-        _add_timer(add, semconv.HAPROXY_TIME_QUEUE, ending.queue_milliseconds)
+        add_timer(add, semconv.HAPROXY_TIME_REQUEST, ending.request_milliseconds)
+        add_timer(add, semconv.HAPROXY_TIME_QUEUE, ending.queue_milliseconds)
         if ending.unique_id is not None:
             add((semconv.HAPROXY_UNIQUE_ID, ending.unique_id))
         if facts.extras:
@@ -184,28 +185,20 @@ class AttributeBuilder:
             add((semconv.HTTP_REQUEST_METHOD_ORIGINAL, ending.method))
         if status_code is not None:
             add((semconv.HTTP_RESPONSE_STATUS_CODE, status_code))
-        if ending.server_address is not None:
-            add((semconv.NETWORK_PEER_ADDRESS, ending.server_address))
-            if ending.server_port is not None:
-                add((semconv.NETWORK_PEER_PORT, ending.server_port))
+        add_peer(add, ending.server_address, ending.server_port)
         add((semconv.HAPROXY_BACKEND_NAME, ending.backend))
         add((semconv.HAPROXY_SERVER_NAME, ending.server or ""))
-        _add_timer(add, semconv.HAPROXY_TIME_CONNECT, ending.connect_milliseconds)
-        _add_timer(add, semconv.HAPROXY_TIME_RESPONSE, ending.response_milliseconds)
+        add_timer(add, semconv.HAPROXY_TIME_CONNECT, ending.connect_milliseconds)
+        add_timer(add, semconv.HAPROXY_TIME_RESPONSE, ending.response_milliseconds)
         if ending.retries:
             add((semconv.HTTP_REQUEST_RESEND_COUNT, ending.retries))
-            add((semconv.HAPROXY_RETRIES, ending.retries))
-            add((semconv.HAPROXY_REDISPATCHED, ending.redispatched))
-        if ending.backend_queue:
-            add((semconv.HAPROXY_QUEUE_BACKEND, ending.backend_queue))
-        if ending.server_queue:
-            add((semconv.HAPROXY_QUEUE_SERVER, ending.server_queue))
+        add_tries(add, ending)
         if self._options.service_peer is not ServicePeer.OFF:
             attributes.extend(self._service_peer(ending.backend))
         self._add_common(attributes, facts)
         return attributes
 
-    def _add_hosts(self, add: Callable[[tuple[str, Attribute]], None], ending: Ending, facts: Facts) -> None:
+    def _add_hosts(self, add: Add, ending: Ending, facts: Facts) -> None:
         """Who was asked, and by whom."""
         forwarded = facts.forwarded
         address: str | None = forwarded.host
@@ -224,11 +217,9 @@ class AttributeBuilder:
             add((semconv.CLIENT_ADDRESS, forwarded.address or ending.client_address))
             if forwarded.address is not None and forwarded.port is not None:
                 add((semconv.CLIENT_PORT, forwarded.port))
-            add((semconv.NETWORK_PEER_ADDRESS, ending.client_address))
-            if ending.client_port is not None:
-                add((semconv.NETWORK_PEER_PORT, ending.client_port))
+            add_peer(add, ending.client_address, ending.client_port)
 
-    def _add_captured(self, add: Callable[[tuple[str, Attribute]], None], facts: Facts) -> None:
+    def _add_captured(self, add: Add, facts: Facts) -> None:
         for key, name, kind in self._captured:
             value = _value(facts.extras, key)
             if value is None:
@@ -309,8 +300,3 @@ def _peer_authority(ending: Ending) -> str:
     address = ending.server_address or ending.server or ""
     host = f"[{address}]" if ":" in address else address
     return host if ending.server_port is None else f"{host}:{ending.server_port}"
-
-
-def _add_timer(add: Callable[[tuple[str, Attribute]], None], name: str, milliseconds: int) -> None:
-    if milliseconds >= 0:
-        add((name, milliseconds / 1000))

@@ -8,13 +8,14 @@ The semantic conventions know no span of a connection. Names are ``tcp`` and wha
 backend: few, and not of a client's choosing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
 from . import semconv
 from .connection_ending import ConnectionEnding, read_connection_ending
 from .context import SpanId, server_span_id
+from .hops import Add, add_peer, add_timer, add_tries
 from .limits import SpanLimits
 from .outcome import connection_outcome
 from .request import Request
@@ -168,9 +169,7 @@ def _server_attributes(ending: ConnectionEnding, queue_milliseconds: int) -> Att
             add((semconv.SERVER_PORT, ending.listen_port))
     if ending.client_address is not None:
         add((semconv.CLIENT_ADDRESS, ending.client_address))
-        add((semconv.NETWORK_PEER_ADDRESS, ending.client_address))
-        if ending.client_port is not None:
-            add((semconv.NETWORK_PEER_PORT, ending.client_port))
+        add_peer(add, ending.client_address, ending.client_port)
     add((semconv.HAPROXY_BYTES_RECEIVED, ending.received_bytes))
     add((semconv.HAPROXY_BYTES_SENT, ending.sent_bytes))
     add((semconv.HAPROXY_FRONTEND_NAME, ending.frontend))
@@ -178,15 +177,15 @@ def _server_attributes(ending: ConnectionEnding, queue_milliseconds: int) -> Att
         add((semconv.HAPROXY_BACKEND_NAME, ending.backend))
     add((semconv.HAPROXY_TERMINATION_STATE, ending.termination_state))
     if ending.tls_version is not None or ending.handshake_milliseconds > 0:
-        _add_timer(add, semconv.HAPROXY_TIME_HANDSHAKE, ending.handshake_milliseconds)
-    _add_timer(add, semconv.HAPROXY_TIME_QUEUE, queue_milliseconds)
-    _add_timer(add, semconv.HAPROXY_TIME_TOTAL, ending.total_milliseconds)
+        add_timer(add, semconv.HAPROXY_TIME_HANDSHAKE, ending.handshake_milliseconds)
+    add_timer(add, semconv.HAPROXY_TIME_QUEUE, queue_milliseconds)
+    add_timer(add, semconv.HAPROXY_TIME_TOTAL, ending.total_milliseconds)
     if ending.unique_id is not None:
         add((semconv.HAPROXY_UNIQUE_ID, ending.unique_id))
     return attributes
 
 
-def _add_tls(add: Callable[[tuple[str, str]], None], version: str, ending: ConnectionEnding) -> None:
+def _add_tls(add: Add, version: str, ending: ConnectionEnding) -> None:
     add((semconv.NETWORK_PROTOCOL_NAME, "tls"))
     add((semconv.TLS_PROTOCOL_VERSION, version.removeprefix("TLSv")))
     if ending.tls_cipher is not None:
@@ -206,23 +205,9 @@ def _client_attributes(ending: ConnectionEnding) -> Attributes:
     add((semconv.SERVER_ADDRESS, passed_through or ending.server_address or ending.server or ""))
     if ending.server_port is not None:
         add((semconv.SERVER_PORT, ending.server_port))
-    if ending.server_address is not None:
-        add((semconv.NETWORK_PEER_ADDRESS, ending.server_address))
-        if ending.server_port is not None:
-            add((semconv.NETWORK_PEER_PORT, ending.server_port))
+    add_peer(add, ending.server_address, ending.server_port)
     add((semconv.HAPROXY_BACKEND_NAME, ending.backend))
     add((semconv.HAPROXY_SERVER_NAME, ending.server or ""))
-    _add_timer(add, semconv.HAPROXY_TIME_CONNECT, ending.connect_milliseconds)
-    if ending.retries:
-        add((semconv.HAPROXY_RETRIES, ending.retries))
-        add((semconv.HAPROXY_REDISPATCHED, ending.redispatched))
-    if ending.backend_queue:
-        add((semconv.HAPROXY_QUEUE_BACKEND, ending.backend_queue))
-    if ending.server_queue:
-        add((semconv.HAPROXY_QUEUE_SERVER, ending.server_queue))
+    add_timer(add, semconv.HAPROXY_TIME_CONNECT, ending.connect_milliseconds)
+    add_tries(add, ending)
     return attributes
-
-
-def _add_timer(add: Callable[[tuple[str, float]], None], name: str, milliseconds: int) -> None:
-    if milliseconds >= 0:
-        add((name, milliseconds / 1000))

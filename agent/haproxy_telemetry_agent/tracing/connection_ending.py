@@ -8,13 +8,13 @@ from collections.abc import Mapping
 import msgspec
 
 from .context import TraceId
+from .networks import UNIX
+from .parameters import ABSENT, number, peer_port, port, server_name, word
 
 __all__ = ["ConnectionEnding", "read_connection_ending"]
 
-_ABSENT = "-"
-_UNIX = "unix"
 _UUID_VERSION_BYTE = 6
-_NO_CIPHER = frozenset({_ABSENT, "(NONE)"})
+_NO_CIPHER = frozenset({ABSENT, "(NONE)"})
 
 
 class ConnectionEnding(msgspec.Struct, frozen=True, gc=False):
@@ -70,7 +70,6 @@ def read_connection_ending(end_unix_nano: int, fields: Mapping[str, str]) -> Con
         KeyError: a parameter is missing: the record was written for another version of the agent.
         ValueError: a number is none, or the trace id is no version 4 UUID.
     """
-    server = fields["s"]
     retries = fields["rc"]
     cipher = fields["sslc"]
     turn_milliseconds = int(fields["Tw"])
@@ -79,19 +78,17 @@ def read_connection_ending(end_unix_nano: int, fields: Mapping[str, str]) -> Con
         _trace_id(fields["id"]),
         fields["ts"],
         # A connection that breaks later on has an error as well, but is not ended by HAProxy.
-        (_number(fields["fc_err"]) or 0) > 0 and fields["ts"].startswith("P"),
+        (number(fields["fc_err"]) or 0) > 0 and fields["ts"].startswith("P"),
         fields["f"],
         fields["b"],
-        # Names in angle brackets stand for no server.
-        None if server.startswith("<") else server,
-        _word(fields["ci"]),
-        # For a client on a unix socket the "port" is a number of HAProxy's own.
-        _port(fields["cp"]) if fields["ci"] != _UNIX else None,
-        _word(fields["fi"]) if fields["fi"] != _UNIX else None,
-        _port(fields["fp"]) if fields["fi"] != _UNIX else None,
-        _word(fields["si"]),
-        _port(fields["sp"]),
-        _word(fields["sslv"]),
+        server_name(fields["s"]),
+        word(fields["ci"]),
+        peer_port(fields["ci"], fields["cp"]),
+        word(fields["fi"]) if fields["fi"] != UNIX else None,
+        peer_port(fields["fi"], fields["fp"]),
+        word(fields["si"]),
+        port(fields["sp"]),
+        word(fields["sslv"]),
         None if cipher in _NO_CIPHER else cipher,
         fields["ssl_bc"] == "1",
         int(fields["Th"]),
@@ -105,11 +102,11 @@ def read_connection_ending(end_unix_nano: int, fields: Mapping[str, str]) -> Con
         int(fields["sq"]),
         int(fields["U"]),
         int(fields["B"]),
-        _number(fields["start"]),
-        _number(fields["routed"]),
-        _word(fields["alpn"]),
-        _word(fields["ssl_fc_sni"]) or _word(fields["sni"]),
-        _word(fields["ID"]),
+        number(fields["start"]),
+        number(fields["routed"]),
+        word(fields["alpn"]),
+        word(fields["ssl_fc_sni"]) or word(fields["sni"]),
+        word(fields["ID"]),
     )
 
 
@@ -118,16 +115,3 @@ def _trace_id(uuid: str) -> TraceId:
     if len(trace_id) != 16 or trace_id[_UUID_VERSION_BYTE] >> 4 != 4:
         raise ValueError(f"{uuid!r} is no version 4 UUID")
     return TraceId(trace_id)
-
-
-def _word(text: str) -> str | None:
-    return None if text in ("", _ABSENT) else text
-
-
-def _number(text: str) -> int | None:
-    return None if text == _ABSENT else int(text)
-
-
-def _port(text: str) -> int | None:
-    # A unix socket has no port: "-" or 0.
-    return int(text) if text.isdigit() and text != "0" else None

@@ -9,12 +9,12 @@ import msgspec
 
 from ..wiring import FIELDS
 from .context import SpanId
+from .parameters import ABSENT, number, peer_port, port, server_name, word
 from .state import State, decode_state
 
 __all__ = ["BAD_REQUEST", "Ending", "read_ending"]
 
 BAD_REQUEST = "<BADREQ>"
-_ABSENT = "-"
 _TABLE = frozenset(field.name for field in FIELDS if field.record is not None)
 _OWN = _TABLE | {"excluded", "link"}
 """What has a meaning of ours; all other keys are the user's."""
@@ -89,44 +89,41 @@ def read_ending(end_unix_nano: int, fields: Mapping[str, str]) -> Ending:
         ValueError: a number is none.
     """
     token = fields["state"]
-    state = decode_state(token) if token != _ABSENT else None
+    state = decode_state(token) if token != ABSENT else None
     answered = state is not None
     if state is None:
         state = _state_of_fallback(fields)
     frontend = fields["f"]
-    server = fields["s"]
     status_code = int(fields["ST"])
     retries = fields["rc"]
     parent_span_id = state.parent_span_id
     tracestate = fields["tracestate"]
     return Ending(
         end_unix_nano,
-        _word(fields["traceparent"]),
-        "" if tracestate == _ABSENT else tracestate,
+        word(fields["traceparent"]),
+        "" if tracestate == ABSENT else tracestate,
         answered,
-        _word(fields["error"]),
+        word(fields["error"]),
         SpanId(parent_span_id) if parent_span_id is not None and len(parent_span_id) == 8 else None,
         state.start_unix_micro,
         state.seen_unix_micro,
-        _number(fields["routed"]),
+        number(fields["routed"]),
         state.host,
         state.user_agent,
         fields["HM"],
         fields["HPO"],
         fields["HQ"].removeprefix("?") if fields["HM"] != BAD_REQUEST else "",
         fields["HV"],
-        fields["sslv"] != _ABSENT,
+        fields["sslv"] != ABSENT,
         status_code if status_code > 0 else None,
         fields["ts"],
         frontend,
         fields["b"],
-        # Names in angle brackets stand for no server: <NOSRV>, <STATS>, <CACHE>, <PROMEX>, <lua.NAME>.
-        None if server.startswith("<") else server,
-        _word(fields["ci"]),
-        # For a client on a unix socket the "port" is a number of HAProxy's own.
-        _port(fields["cp"]) if fields["ci"] != "unix" else None,
-        _word(fields["si"]),
-        _port(fields["sp"]),
+        server_name(fields["s"]),
+        word(fields["ci"]),
+        peer_port(fields["ci"], fields["cp"]),
+        word(fields["si"]),
+        port(fields["sp"]),
         fields["ssl_bc"] == "1",
         int(fields["TR"]),
         int(fields["Tw"]),
@@ -139,19 +136,19 @@ def read_ending(end_unix_nano: int, fields: Mapping[str, str]) -> Ending:
         int(fields["sq"]),
         int(fields["U"]),
         int(fields["B"]),
-        _word(fields["ID"]),
+        word(fields["ID"]),
         _extras(fields, state.extras),
         state.stamps,
         state.reason,
-        state.excluded or fields.get("excluded", _ABSENT) != _ABSENT,
-        state.link or _word(fields.get("link", _ABSENT)),
+        state.excluded or fields.get("excluded", ABSENT) != ABSENT,
+        state.link or word(fields.get("link", ABSENT)),
     )
 
 
 def _extras(fields: Mapping[str, str], of_state: Mapping[str, str] | None) -> Mapping[str, str]:
     if len(fields) == len(_TABLE):
         return of_state or _NOTHING
-    of_record = {key: value for key, value in fields.items() if key not in _OWN and value not in ("", _ABSENT)}
+    of_record = {key: value for key, value in fields.items() if key not in _OWN and value not in ("", ABSENT)}
     return of_record if of_state is None else {**of_state, **of_record}
 
 
@@ -159,22 +156,9 @@ def _state_of_fallback(fields: Mapping[str, str]) -> State:
     parent = fields["parent"]
     return State(
         0,
-        start_unix_micro=_number(fields["start"]),
-        seen_unix_micro=_number(fields["seen"]),
-        parent_span_id=bytes.fromhex(parent) if parent != _ABSENT else None,
-        host=_word(fields["host"]),
-        user_agent=_word(fields["user_agent"]),
+        start_unix_micro=number(fields["start"]),
+        seen_unix_micro=number(fields["seen"]),
+        parent_span_id=bytes.fromhex(parent) if parent != ABSENT else None,
+        host=word(fields["host"]),
+        user_agent=word(fields["user_agent"]),
     )
-
-
-def _word(text: str) -> str | None:
-    return None if text in ("", _ABSENT) else text
-
-
-def _number(text: str) -> int | None:
-    return None if text == _ABSENT else int(text)
-
-
-def _port(text: str) -> int | None:
-    # A unix socket has no port: "-" or 0.
-    return int(text) if text.isdigit() and text != "0" else None

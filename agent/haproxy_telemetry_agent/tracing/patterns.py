@@ -12,6 +12,7 @@ references, no flags, no named groups.
 
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 __all__ = ["MAX_PATTERN_CHARACTERS", "MAX_SUBJECT_CHARACTERS", "compile_pattern"]
 
@@ -22,7 +23,7 @@ _MAX_POWERS = 2
 _OPTIONAL_POWERS = 0.25
 """What a repetition counts that has few choices: ``?``, ``{1,3}``."""
 _MAX_CHOICES = 16
-_MAX_LENGTH_OF_SQUARES = 32
+_MAX_STEPS_OF_SQUARES = 32
 _TOO_LONG = "that may take too long"
 _OTHERWISE = "which HAProxy may read otherwise"
 _REFUSED = f"must have neither references to groups nor comments nor the flag x, {_TOO_LONG}: write out what they stand for"
@@ -89,6 +90,13 @@ class _Group:
     repeats: bool = False
     length: int = 0
     """Characters, as often as they are repeated at least; those of all alternatives."""
+    texts: list[str | None] = field(default_factory=lambda: [""])
+    """The alternatives; None for one that is not plain text."""
+
+    def leaves_choice(self) -> bool:
+        """Whether more than one of the alternatives may match: not if they are texts of which none begins with another."""
+        texts = sorted(text.lower() for text in self.texts if text is not None)
+        return len(texts) < len(self.texts) or any(after.startswith(text) for text, after in pairwise(texts))
 
 
 @dataclass(slots=True)
@@ -108,6 +116,8 @@ class _Cost:
     tried_again: bool = False
     """Whether one of them stands behind an ambiguous one."""
     choices: int = 1
+    ways: int = 1
+    """Choices less those between alternatives of which only one can match."""
     length: int = 0
     """Characters behind the first ambiguous one: each way to match has to pass them."""
 
@@ -116,18 +126,22 @@ class _Cost:
             if kind == "open":
                 if token in ("(?P=", "(?(", "(?#") or ("x" in token and token.endswith(":")):
                     raise ValueError(_REFUSED)
+                self.groups[-1].texts[-1] = None
                 self.groups.append(_Group())
             elif kind == "close":
                 self.closed = self.groups.pop()
                 self.groups[-1].repeats |= self.closed.repeats or self.closed.bars > 0
                 self.groups[-1].length += self.closed.length
                 self.choices *= self.closed.bars + 1
+                self.ways *= self.closed.bars + 1 if self.closed.leaves_choice() else 1
             elif kind == "either":
                 self.groups[-1].bars += 1
+                self.groups[-1].texts.append("")
             elif kind == "escape" and token[1].isdigit():
                 raise ValueError(_REFUSED)
             elif kind != "repeat":
                 self._lengthen(1)
+                self._write(token)
             elif self._at(index - 1)[0] != "repeat":
                 self._repeat(index)
 
@@ -143,10 +157,10 @@ class _Cost:
                 f"has too many unbounded repetitions, {_TOO_LONG}: begin it with ^, have at most two of * and +, and no ? beside "
                 "two; those that end at the next character, such as [^/]+/, count once"
             )
-        if powers == _MAX_POWERS and self.length > _MAX_LENGTH_OF_SQUARES:
+        if powers == _MAX_POWERS and self.ways * max(self.length, 1) > _MAX_STEPS_OF_SQUARES:
             raise ValueError(
-                f"has more than {_MAX_LENGTH_OF_SQUARES} characters behind a repetition, {_TOO_LONG}: begin it with ^, or have "
-                "fewer of * and +"
+                f"has more than {_MAX_STEPS_OF_SQUARES} characters or choices beside a repetition, {_TOO_LONG}: begin it "
+                "with ^, or have fewer of * and +"
             )
 
     def _at(self, index: int) -> _Token:
@@ -162,6 +176,7 @@ class _Cost:
             )
         self._lengthen((lowest - 1) * (self.closed.length if is_group else 1))
         self.groups[-1].repeats |= most != lowest
+        self.groups[-1].texts[-1] = None
         suffix = self._at(index + 1)
         if suffix == ("repeat", "+") or self._is_ended(index, index + (2 if suffix == ("repeat", "?") else 1)):
             self.definite |= most is None
@@ -171,11 +186,18 @@ class _Cost:
         else:
             self.optional += most != lowest
             self.choices *= most - lowest + 1
+            self.ways *= most - lowest + 1
 
     def _lengthen(self, characters: int) -> None:
         self.groups[-1].length += characters
         if self.ambiguous:
             self.length += characters
+
+    def _write(self, token: str) -> None:
+        """One more character of an alternative."""
+        text = self.groups[-1].texts[-1]
+        plain = token not in {".", "^", "$"} if len(token) == 1 else len(token) == 2 and not token[1].isalnum()
+        self.groups[-1].texts[-1] = text + token[-1] if text is not None and plain else None
 
     def _is_ended(self, index: int, behind: int) -> bool:
         """Whether what is repeated can't be the character behind it."""
@@ -195,9 +217,7 @@ class _Cost:
         if kind == "repeat" and _counts(repeat)[0] == 0:
             return False
         # Whatever the flags are here.
-        return not any(
-            re.fullmatch(atom, character, flags | more) for flags in (0, re.IGNORECASE | re.DOTALL) for more in (0, re.ASCII)
-        )
+        return not any(re.fullmatch(atom, character, flags) for flags in _FLAGS)
 
 
 def _counts(repeat: str) -> tuple[int, int | None]:

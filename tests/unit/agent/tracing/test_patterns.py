@@ -132,8 +132,10 @@ def test_a_pattern_that_is_not_portable(text: str, reason: str) -> None:
         # Every line's beginning is one.
         ("(?m)^.*.*x", "too many unbounded repetitions"),
         ("^(?#[)]|.*.*x", "comments"),
-        (".*" + "a" * 33, "has more than 32 characters behind a repetition"),
-        (r"^.*.*(?:\w{10}){4}x", "has more than 32 characters behind a repetition"),
+        (".*" + "a" * 33, "has more than 32 characters or choices beside a repetition"),
+        (r"^.*.*(?:\w{10}){4}x", "has more than 32 characters or choices beside a repetition"),
+        (r"(?:a|a|a|a)(?:a|a|a|a)[a-z]*\w{9}x", "has more than 32 characters or choices beside a repetition"),
+        (".*(?:a|ab|b|c)" + "a" * 10, "has more than 32 characters or choices beside a repetition"),
         ("a?" * 20 + "a" * 20, "leaves more than 16 choices"),
         ("a?" * 25 + "a" * 25, "leaves more than 16 choices"),
         ("(a|b)" * 6, "leaves more than 16 choices"),
@@ -143,6 +145,11 @@ def test_a_pattern_that_is_not_portable(text: str, reason: str) -> None:
 def test_a_pattern_that_is_refused(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=re.escape(reason)):
         compile_pattern(text)
+
+
+def test_alternatives_of_which_one_can_match_are_no_choice() -> None:
+    compile_pattern("^/(?:en|de|fr)/.*/(?:orders|items)/.*$")
+    compile_pattern(".*(?:aa|ab|b|c)" + "a" * 10)
 
 
 def test_what_stands_in_front_of_repetitions_may_be_long() -> None:
