@@ -22,7 +22,7 @@ from opentelemetry.trace import SpanContext as SdkSpanContext
 from .tracing.authority import split_authority
 from .tracing.context import SpanContext, SpanId, TraceId
 from .tracing.request import Request
-from .tracing.sampling import Decision, consistent_threshold
+from .tracing.sampling.sampler import Decision, consistent_threshold
 from .tracing.semconv import HTTP_REQUEST_METHOD, SERVER_ADDRESS, URL_PATH
 from .tracing.span import Attribute
 

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from .settings.sampling import Rule as RuleSettings
 from .settings.sampling import Sampling, path_kind
 from .settings.types import duration_seconds
-from .tracing.conditions import (
+from .tracing.networks import Networks
+from .tracing.sampling.conditions import (
     Condition,
     frontend_condition,
     header_condition,
@@ -19,13 +20,12 @@ from .tracing.conditions import (
     network_condition,
     path_condition,
 )
-from .tracing.exclusion import Excluder
-from .tracing.forcing import Forced
-from .tracing.keep import Keeper
-from .tracing.networks import Networks
-from .tracing.rate_limit import RateLimited, TokenBucket
-from .tracing.rules import Rule, RuleBased
-from .tracing.sampling import AlwaysOff, AlwaysOn, ParentBased, Ratio, Sampler
+from .tracing.sampling.exclusion import Excluder
+from .tracing.sampling.forcing import Forced
+from .tracing.sampling.keep import Keeper
+from .tracing.sampling.rate_limit import RateLimited, TokenBucket
+from .tracing.sampling.rules import Rule, RuleBased
+from .tracing.sampling.sampler import AlwaysOff, AlwaysOn, ParentBased, Ratio, Sampler
 from .wiring.thresholds import NEVER, ThresholdForce, ThresholdRule, threshold_digits
 
 __all__ = [

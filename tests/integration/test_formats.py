@@ -8,8 +8,8 @@ from pathlib import Path
 from textwrap import indent
 
 from haproxy_telemetry_agent.tracing.context import SpanContext
-from haproxy_telemetry_agent.tracing.propagation import Propagation
-from haproxy_telemetry_agent.tracing.tracecontext import parse_traceparent
+from haproxy_telemetry_agent.tracing.propagation.propagation import Propagation
+from haproxy_telemetry_agent.tracing.propagation.tracecontext import parse_traceparent
 from haproxy_telemetry_agent.wiring.names import variable_name
 from haproxy_telemetry_agent.wiring.propagation import extraction_lines, injection_lines, trust_lines, trusted_condition
 from haproxy_telemetry_agent.wiring.thresholds import NEVER, sampled_condition, threshold_digits, threshold_lines

@@ -22,7 +22,7 @@ from haproxy_telemetry_agent.settings import parse_settings
 from haproxy_telemetry_agent.settings.sampling import Sampling, path_kind
 from haproxy_telemetry_agent.tracing.context import SpanContext, SpanId, TraceId
 from haproxy_telemetry_agent.tracing.request import Request
-from haproxy_telemetry_agent.tracing.sampling import child_context
+from haproxy_telemetry_agent.tracing.sampling.sampler import child_context
 from haproxy_telemetry_agent.wiring.thresholds import exclusion_lines, sampled_condition, threshold_lines, tracestate_lines
 from support.haproxies import FoundHAProxy
 from support.haproxy import HAProxy

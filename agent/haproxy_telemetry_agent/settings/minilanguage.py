@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from ..tracing.minilang import SERVER_SPANS
+from ..tracing.minilanguage.language import SERVER_SPANS
 from .types import Duration, Struct
 
 __all__ = ["MiniLanguageSettings"]

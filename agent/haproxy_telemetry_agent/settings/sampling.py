@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from ..tracing.conditions import PathKind
 from ..tracing.patterns import compile_pattern
+from ..tracing.sampling.conditions import PathKind
 from .explanation import SettingsError
 from .networks import check_networks
 from .types import Duration, HeaderValue, Struct, duration_seconds

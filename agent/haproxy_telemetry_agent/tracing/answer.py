@@ -12,15 +12,14 @@ from ipaddress import IPv4Address, IPv6Address
 import msgspec
 
 from ..wiring import FIELDS, FORMATS
-from .baggage import baggage_attributes
 from .context import IdGenerator, SpanContext
-from .exclusion import Excluder
 from .propagation import Propagation
+from .propagation.baggage import baggage_attributes
+from .propagation.tracecontext import format_traceparent
 from .request import Request
-from .sampling import Decision, Sampler, child_context
+from .sampling import Decision, Excluder, Sampler, child_context
 from .stamps import add_stamp
 from .state import VERSION, State, decode_state, encode_state
-from .tracecontext import format_traceparent
 
 __all__ = ["Answer", "Answerer"]
 

@@ -14,18 +14,17 @@ from ..wiring import Profile
 from . import semconv
 from .answer import DECIDED
 from .attributes import AttributeBuilder, Facts
-from .baggage import baggage_attributes
 from .context import IdGenerator, SpanContext, server_span_id
 from .ending import BAD_REQUEST, Ending, read_ending
-from .keep import Keeper
 from .limits import SpanLimits
 from .outcome import Outcome, client_outcome, server_outcome
 from .phases import phase_spans
+from .propagation.baggage import baggage_attributes
+from .propagation.tracecontext import parse_traceparent
 from .request import NO_REQUEST
-from .sampling import Sampler, child_context, without_threshold
+from .sampling import Keeper, Sampler, child_context, without_threshold
 from .span import Attributes, Link, Span, SpanKind, SpanStatus
 from .timeline import Timeline, timeline
-from .tracecontext import parse_traceparent
 
 __all__ = ["Exchange", "ExchangeTracer"]
 

@@ -26,7 +26,7 @@ from haproxy_telemetry_agent.tracing import (
     TraceId,
 )
 from haproxy_telemetry_agent.tracing.request import Request
-from haproxy_telemetry_agent.tracing.sampling import Decision
+from haproxy_telemetry_agent.tracing.sampling.sampler import Decision
 from haproxy_telemetry_agent.wiring import CONNECTION_FIELDS, REQUEST_MESSAGE, Plan, record_fields
 
 TIME = "2026-11-22T13:50:34.119025+00:00"

@@ -16,7 +16,7 @@ from haproxy_telemetry_agent import plugin_sampler
 from haproxy_telemetry_agent.plugin_sampler import PluginError, PluginSampler, load_plugin_sampler
 from haproxy_telemetry_agent.tracing.context import SpanContext, SpanId, TraceId
 from haproxy_telemetry_agent.tracing.request import NO_REQUEST, Request
-from haproxy_telemetry_agent.tracing.sampling import Decision, Ratio
+from haproxy_telemetry_agent.tracing.sampling.sampler import Decision, Ratio
 
 TRACE_IDS = st.binary(min_size=16, max_size=16).filter(any).map(TraceId)
 TRACE_ID = TraceId(bytes.fromhex("0af7651916cd43dd8448eb211c80319c"))

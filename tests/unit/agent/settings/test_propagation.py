@@ -8,7 +8,7 @@ from haproxy_telemetry_agent.settings import environment as environment_module
 from haproxy_telemetry_agent.settings.explanation import SettingsError
 from haproxy_telemetry_agent.settings.model import parse_settings
 from haproxy_telemetry_agent.settings.propagation import Propagation, PropagationMode, Propagator
-from haproxy_telemetry_agent.tracing.propagation import Mode
+from haproxy_telemetry_agent.tracing.propagation.propagation import Mode
 from haproxy_telemetry_agent.wiring.formats import PROPAGATORS
 
 

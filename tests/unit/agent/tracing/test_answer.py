@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from haproxy_telemetry_agent.tracing.answer import Answer, Answerer
 from haproxy_telemetry_agent.tracing.context import IdGenerator, SpanContext, TraceId
-from haproxy_telemetry_agent.tracing.exclusion import Excluder
-from haproxy_telemetry_agent.tracing.propagation import Propagation
+from haproxy_telemetry_agent.tracing.propagation.propagation import Propagation
+from haproxy_telemetry_agent.tracing.propagation.tracecontext import parse_traceparent
 from haproxy_telemetry_agent.tracing.request import Request
-from haproxy_telemetry_agent.tracing.sampling import AlwaysOff, AlwaysOn, Decision, ParentBased, Ratio, Sampler
+from haproxy_telemetry_agent.tracing.sampling.exclusion import Excluder
+from haproxy_telemetry_agent.tracing.sampling.sampler import AlwaysOff, AlwaysOn, Decision, ParentBased, Ratio, Sampler
 from haproxy_telemetry_agent.tracing.state import VERSION, State, decode_state
-from haproxy_telemetry_agent.tracing.tracecontext import parse_traceparent
 from haproxy_telemetry_agent.wiring import Plan
 from haproxy_telemetry_agent.wiring import arguments as arguments_of
 

@@ -14,7 +14,7 @@ from haproxy_telemetry_agent.tracing.connection import Connection, ConnectionTra
 from haproxy_telemetry_agent.tracing.context import MAX_DERIVED_SPAN_IDS, SpanContext, SpanId, TraceId, derived_span_id
 from haproxy_telemetry_agent.tracing.limits import SpanLimits
 from haproxy_telemetry_agent.tracing.request import Request
-from haproxy_telemetry_agent.tracing.sampling import AlwaysOff, AlwaysOn, Decision, ParentBased, Ratio, Sampler
+from haproxy_telemetry_agent.tracing.sampling.sampler import AlwaysOff, AlwaysOn, Decision, ParentBased, Ratio, Sampler
 from haproxy_telemetry_agent.tracing.span import Attribute, Span, SpanKind, SpanStatus
 
 Record = Callable[..., dict[str, str]]

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from haproxy_telemetry_agent.tracing.attributes import AttributeBuilder, AttributeOptions
 from haproxy_telemetry_agent.tracing.context import IdGenerator, SpanId, TraceId, server_span_id
 from haproxy_telemetry_agent.tracing.exchange import Exchange, ExchangeTracer
-from haproxy_telemetry_agent.tracing.keep import Keeper
 from haproxy_telemetry_agent.tracing.limits import SpanLimits
-from haproxy_telemetry_agent.tracing.sampling import AlwaysOff, AlwaysOn, ParentBased, Ratio, Sampler
+from haproxy_telemetry_agent.tracing.sampling.keep import Keeper
+from haproxy_telemetry_agent.tracing.sampling.sampler import AlwaysOff, AlwaysOn, ParentBased, Ratio, Sampler
 from haproxy_telemetry_agent.tracing.span import Attribute, Span, SpanKind, SpanStatus
 from haproxy_telemetry_agent.tracing.state import VERSION, State, encode_state
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from haproxy_telemetry_agent.tracing.context import IdGenerator, SpanId, server_span_id
 from haproxy_telemetry_agent.tracing.exchange import ExchangeTracer
-from haproxy_telemetry_agent.tracing.sampling import AlwaysOn, ParentBased
+from haproxy_telemetry_agent.tracing.sampling.sampler import AlwaysOn, ParentBased
 from haproxy_telemetry_agent.tracing.span import Span, SpanKind, SpanStatus
 from haproxy_telemetry_agent.tracing.state import VERSION, State, encode_state
 

@@ -9,8 +9,8 @@ import pytest
 
 from haproxy_telemetry_agent.tracing.answer import Answerer
 from haproxy_telemetry_agent.tracing.context import IdGenerator
-from haproxy_telemetry_agent.tracing.propagation import Propagation
-from haproxy_telemetry_agent.tracing.sampling import AlwaysOn
+from haproxy_telemetry_agent.tracing.propagation.propagation import Propagation
+from haproxy_telemetry_agent.tracing.sampling.sampler import AlwaysOn
 from haproxy_telemetry_agent.wiring.fields import record_fields
 from haproxy_telemetry_agent.wiring.frontend import render_frontend
 from haproxy_telemetry_agent.wiring.names import VARIABLE_PREFIX, variable_name

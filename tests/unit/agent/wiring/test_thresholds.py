@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from haproxy_telemetry_agent.tracing.sampling import threshold_of_ratio
+from haproxy_telemetry_agent.tracing.sampling.sampler import threshold_of_ratio
 from haproxy_telemetry_agent.wiring.thresholds import (
     FORCED,
     NEVER,
