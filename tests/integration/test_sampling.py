@@ -278,11 +278,11 @@ async def test_what_is_excluded_leaves_no_trace(found_haproxy: FoundHAProxy, tmp
 
 @pytest.mark.parametrize("profile", PROFILES)
 async def test_what_goes_wrong_is_kept(one_haproxy: FoundHAProxy, tmp_path: Path, profile: str) -> None:
-    sampling = {"type": "ParentBasedAlwaysOff", "keep": {"errors": True, "slowerThan": "300ms", "maxPerSecond": 1_000}}
+    sampling = {"type": "ParentBasedAlwaysOff", "keep": {"errors": True, "slowerThan": "500ms", "maxPerSecond": 1_000}}
     reasons = {
         "/status/503": "error",  # the server's
         "/none": "error",  # HAProxy's own
-        "/slow?ms=400": "slow",
+        "/slow?ms=620": "slow",
         "/slow?ms=3000": "error",  # HAProxy's 504; slow as well
         "/status/404": None,
         "/": None,
