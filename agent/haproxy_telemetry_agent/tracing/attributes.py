@@ -237,7 +237,8 @@ class AttributeBuilder:
                 add((name, value))
             else:
                 add((name, [self._options.redactor.url(value) if kind is _Kind.URL else value]))
-        if not self._options.tls:
+        if not self._options.tls or _value(facts.extras, "tls.version") is None:
+            # HAProxy says of a connection without TLS, too, that its session was not resumed.
             return
         version = _TLS_VERSION.fullmatch(facts.extras.get("tls.version", ""))
         if version is not None:

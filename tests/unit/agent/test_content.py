@@ -89,6 +89,13 @@ def test_what_is_captured_is_shown_and_nothing_else() -> None:
     assert {capture.key for capture in captures(settings, [])} >= set(extras) - {"q.other"}
 
 
+@pytest.mark.parametrize(("version", "expected"), [("TLSv1.3", False), ("-", None), ("", None)])
+def test_a_connection_without_tls_resumes_nothing(version: str, expected: bool | None) -> None:
+    builder = make_attribute_builder(settings_with(tls=True).spans, {})
+    attributes = server_attributes(builder, {"tls.version": version, "tls.resumed": "0"})
+    assert attributes.get("tls.resumed") is expected
+
+
 def test_redaction_and_forwarded_headers() -> None:
     settings = settings_with(
         queryMode="AllowList",
