@@ -7,7 +7,8 @@ export PYTHONSAFEPATH := 1
 
 .PHONY: help demo test unit lint format types imports haproxies bench clean
 help:
-	@echo "make demo        two traced HAProxies in front of a traced server; prints the traces  [HAPROXY=/path] [KEEP=1]"
+	@echo "make demo        two traced HAProxies in front of a traced server; prints the traces"
+	@echo "                 [PROFILE=Standard|Full|Stream] [HAPROXY=/path] [KEEP=1]"
 	@echo "make test        all tests, with every HAProxy found  [HAPROXY=/path:/path] [ARGS=...]"
 	@echo "make haproxies   fetch more HAProxy versions for the tests (Debian)"
 	@echo "make lint types imports format    ruff, mypy, import rules, ruff format"
@@ -21,7 +22,7 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 demo: $(STAMP)
-	@PYTHONPATH=tests:. $(BIN)/python -m demo $(if $(HAPROXY),--haproxy $(HAPROXY)) $(if $(KEEP),--keep)
+	@PYTHONPATH=tests:. $(BIN)/python -m demo $(if $(PROFILE),--profile $(PROFILE)) $(if $(HAPROXY),--haproxy $(HAPROXY)) $(if $(KEEP),--keep)
 
 test: $(STAMP)
 	PYTHONWARNINGS=default $(BIN)/pytest --cov --cov-report=term:skip-covered $(ARGS)

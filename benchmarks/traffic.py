@@ -8,6 +8,8 @@ import random
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from ipaddress import IPv4Address
+from typing import NamedTuple
 
 from haproxy_telemetry_agent.spop.frames import LENGTH_BYTES, FrameFlags, FrameType
 from haproxy_telemetry_agent.spop.values import Value, encode_string, encode_value
@@ -23,6 +25,7 @@ _FRAME_ID = 1
 _FRAME_HEAD = bytes((FrameType.NOTIFY,)) + int(FrameFlags.FIN).to_bytes(4, "big")
 _MICROSECONDS_PER_SECOND = 1_000_000
 _ABSENT = "-"
+_FRONTEND = "https"
 
 _HOSTS = ("shop.example.com", "www.example.com", "api.example.com:8443", "static.example.com")
 _USER_AGENTS = tuple(
@@ -103,17 +106,35 @@ def _script(rng: random.Random, argument_names: list[str]) -> _Script:
         "host": host,
         "user_agent": user_agent,
     }
+    exchange = _exchange(rng)
+    values |= {"method": exchange.method, "path": exchange.path, "frontend": _FRONTEND, "client": IPv4Address(exchange.client)}
     tail = b"".join(encode_string(name) + encode_value(values[name]) for name in argument_names)
     milliseconds = min(int(rng.lognormvariate(3, 1)), 5_000)
-    return _Script(tail, _record_template(rng, milliseconds), milliseconds * 1_000 + rng.randrange(1_000))
+    return _Script(tail, _record_template(rng, exchange, milliseconds), milliseconds * 1_000 + rng.randrange(1_000))
 
 
-def _record_template(rng: random.Random, milliseconds: int) -> bytes:
+class _Exchange(NamedTuple):
+    """What HAProxy says twice: while the request waits, and in the record."""
+
+    method: str
+    path: str
+    client: str
+
+
+def _exchange(rng: random.Random) -> _Exchange:
+    return _Exchange(
+        rng.choice(("GET", "GET", "GET", "POST")),
+        f"/api/v2/{rng.choice(_COLLECTIONS)}/{rng.randrange(100_000)}",
+        f"203.0.113.{rng.randrange(1, 255)}",
+    )
+
+
+def _record_template(rng: random.Random, exchange: _Exchange, milliseconds: int) -> bytes:
+    method, path, client = exchange
     status_code = rng.choice(_STATUS_CODES)
-    path = f"/api/v2/{rng.choice(_COLLECTIONS)}/{rng.randrange(100_000)}"
     query = rng.choice(_QUERIES)
     protocol = rng.choice(_PROTOCOLS)
-    client, client_port = f"203.0.113.{rng.randrange(1, 255)}", rng.randrange(32_768, 61_000)
+    client_port = rng.randrange(32_768, 61_000)
     server = rng.randrange(1, 9)
     sent_bytes = int(rng.lognormvariate(9, 1))
     received_bytes = rng.randrange(350, 900)
@@ -126,9 +147,9 @@ def _record_template(rng: random.Random, milliseconds: int) -> bytes:
         **dict.fromkeys(("error", "start", "seen", "parent", "host", "user_agent", "ID"), _ABSENT),
         "ST": status_code,
         "ts": "--",
-        "HM": rng.choice(("GET", "GET", "GET", "POST")),
+        "HM": method,
         "HV": protocol,
-        "f": "https",
+        "f": _FRONTEND,
         "b": "shop",
         "s": f"web-{server}",
         "ci": client,
@@ -153,6 +174,6 @@ def _record_template(rng: random.Random, milliseconds: int) -> bytes:
     parameters = " ".join(f'{field.name}="{values[field.name]}"' for field in record_fields(Plan()))
     message = (
         f"{client}:{client_port} [22/Nov/2026:13:50:34.094] https~ shop/web-{server} 0/0/1/{milliseconds * 9 // 10}/{milliseconds} "
-        f'{status_code} {sent_bytes} - - ---- 12/12/3/1/0 0/0 "GET {path}{query} {protocol}"'
+        f'{status_code} {sent_bytes} - - ---- 12/12/3/1/0 0/0 "{method} {path}{query} {protocol}"'
     )
     return f"<134>1 %(timestamp)b - haproxy 37 - [{SD_ID} {parameters}] {message}\n".encode()

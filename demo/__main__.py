@@ -1,6 +1,6 @@
 """`python -m demo`: start the chain, take the tour, say whether the traces were as they should be.
 
-Exit codes: 0 they were, 1 they were not, 2 the chain did not start, 130 somebody interrupted it.
+Exit codes: 0 they were, 1 they were not, 2 the chain did not start or there is no such profile, 130 somebody interrupted it.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from rich.text import Text
 
 from demo.chain import Chain, ChainError, running_chain
 from demo.doors import DOOR_HEADER, url
+from demo.hops import PROFILES, Profile
 from demo.listing import listing
 from demo.page import running_page
 from demo.tour import Tour
@@ -38,7 +39,7 @@ def main() -> int:
         sys.stdout.reconfigure(errors="replace")
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _COLUMNS_WITHOUT_TERMINAL)
     try:
-        return asyncio.run(_demo(console, _haproxy(options.haproxy), keep=options.keep))
+        return asyncio.run(_demo(console, _haproxy(options.haproxy), _profile(options.profile), keep=options.keep))
     except ChainError as error:
         print(f"demo: {error}", file=sys.stderr)
         return _NOT_STARTED
@@ -53,6 +54,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="demo", description="Two traced HAProxies in front of a traced server, and their traces.")
     parser.add_argument("--haproxy", type=Path, metavar="PATH", help="the HAProxy to run (default: the first that is found)")
+    parser.add_argument("--profile", default=next(iter(PROFILES)), help=f"{', '.join(PROFILES)} (%(default)s)")
     parser.add_argument("--keep", action="store_true", help="stay up until Ctrl-C and say what to try")
     return parser.parse_args()
 
@@ -74,12 +76,20 @@ def _haproxy(path: Path | None) -> FoundHAProxy:
     return found[0]
 
 
-async def _demo(console: Console, haproxy: FoundHAProxy, *, keep: bool) -> int:
+def _profile(name: str) -> Profile:
+    for profile in PROFILES:
+        if profile == name:
+            return profile
+    raise ChainError(f"there is no profile {name!r}; choose one of them: {', '.join(PROFILES)}")
+
+
+async def _demo(console: Console, haproxy: FoundHAProxy, profile: Profile, *, keep: bool) -> int:
     _end_in_order(asyncio.current_task())
     with tempfile.TemporaryDirectory(prefix="haproxy-telemetry-demo-") as folder:
         async with asyncio.timeout(_LIMIT_SECONDS) as limit:
             console.print(f"Two HAProxies {haproxy.version}, an agent beside each, and a traced server behind them.")
-            async with running_chain(haproxy.path, Path(folder), console.print) as chain:
+            console.print(f"Profile {profile}: {PROFILES[profile]}")
+            async with running_chain(haproxy.path, profile, Path(folder), console.print) as chain:
                 tour = Tour(chain, console)
                 await tour.show_requests()
                 await tour.show_doors()
@@ -147,6 +157,7 @@ def _verdict(console: Console, wrong: list[str]) -> int:
 
 _NEXT = """\
 What to look at next:
+  make demo PROFILE=Full                     nine spans for each HAProxy; PROFILE=Stream: HAProxy never waits (docs/profiles.md)
   make demo KEEP=1                           the same, to play with: it stays up and says what to try
   .venv/bin/haproxy-telemetry-agent config   what goes into the configuration of an HAProxy of your own, and where
   README.md                                  how it works, and five minutes to a trace of your own HAProxy"""

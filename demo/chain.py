@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from demo.doors import Doors
-from demo.expectation import EDGE, INNER, SERVER
+from demo.expected import EDGE, INNER, SERVER
+from demo.hops import Profile
 from demo.proxies import Wiring, edge_config, inner_config
 from support.agent import Agent
 from support.haproxy import HAProxy, HAProxyConfigError, ProcessEndedError
@@ -42,16 +43,17 @@ class Chain:
     sink: OtlpSink
     doors: Doors
     agents: tuple[Agent, Agent]
+    profile: Profile
     folder: Path
     """Where the configurations are."""
 
 
 @contextlib.asynccontextmanager
-async def running_chain(haproxy: Path, folder: Path, say: Callable[[str], None]) -> AsyncIterator[Chain]:
+async def running_chain(haproxy: Path, profile: Profile, folder: Path, say: Callable[[str], None]) -> AsyncIterator[Chain]:
     """Starts everything, and ends everything in an order in which no span is lost: whoever receives outlives whoever sends."""
     async with contextlib.AsyncExitStack() as stack:
         try:
-            chain = await _start(stack, haproxy, folder, say)
+            chain = await _start(stack, haproxy, profile, folder, say)
         except (HAProxyConfigError, ProcessEndedError, TimeoutError, OSError) as error:
             raise ChainError(str(error)) from error
         except subprocess.CalledProcessError as error:
@@ -59,20 +61,22 @@ async def running_chain(haproxy: Path, folder: Path, say: Callable[[str], None])
         yield chain
 
 
-async def _start(stack: contextlib.AsyncExitStack, haproxy: Path, folder: Path, say: Callable[[str], None]) -> Chain:
+async def _start(
+    stack: contextlib.AsyncExitStack, haproxy: Path, profile: Profile, folder: Path, say: Callable[[str], None]
+) -> Chain:
     doors = Doors.claim(say)
     server_port = free_port()
     sink = await stack.enter_async_context(OtlpSink())
-    agents = tuple(_agent(service, folder, sink) for service in (EDGE, INNER))
+    agents = tuple(_agent(service, profile, folder, sink) for service in (EDGE, INNER))
     edge_agent, inner_agent = agents
     await _all(_serve(stack, server_port, sink), *(_run(stack, agent) for agent in agents))
-    edge_wiring, inner_wiring = await asyncio.gather(*(asyncio.to_thread(_wiring, agent) for agent in agents))
+    edge_wiring, inner_wiring = await asyncio.gather(*(asyncio.to_thread(_wiring, agent, profile) for agent in agents))
     edge = HAProxy(edge_config(doors, edge_wiring), folder / EDGE, binary=haproxy, name="the edge HAProxy")
     inner_text = inner_config(doors, inner_wiring, server_port=server_port)
     inner = HAProxy(inner_text, folder / INNER, binary=haproxy, name="the inner HAProxy")
     await stack.enter_async_context(inner)
     await stack.enter_async_context(edge)
-    return Chain(sink, doors, (edge_agent, inner_agent), folder)
+    return Chain(sink, doors, (edge_agent, inner_agent), profile, folder)
 
 
 async def _all(*starts: Coroutine[Any, Any, None]) -> None:
@@ -85,10 +89,11 @@ async def _all(*starts: Coroutine[Any, Any, None]) -> None:
         raise group_of_errors.exceptions[0] from None
 
 
-def _agent(service: str, folder: Path, sink: OtlpSink) -> Agent:
+def _agent(service: str, profile: Profile, folder: Path, sink: OtlpSink) -> Agent:
     of_agent = folder / service
     of_agent.mkdir()
-    return Agent(of_agent, endpoint=sink.endpoint, settings={"resource": {"serviceName": service}}, name=f"agent-{service}")
+    settings = {"profile": profile, "resource": {"serviceName": service}}
+    return Agent(of_agent, endpoint=sink.endpoint, settings=settings, name=f"agent-{service}")
 
 
 async def _run(stack: contextlib.AsyncExitStack, agent: Agent) -> None:
@@ -96,11 +101,11 @@ async def _run(stack: contextlib.AsyncExitStack, agent: Agent) -> None:
     await agent.start()
 
 
-def _wiring(agent: Agent) -> Wiring:
-    """Asks the agent's own program, as a user would, and puts the SPOE file where HAProxy will look for it."""
-    wiring = Wiring(spoe=agent.wiring("spoe"), frontend=agent.wiring("frontend"), sections=agent.wiring("sections"))
-    agent.spoe_path.write_text(wiring.spoe)
-    return wiring
+def _wiring(agent: Agent, profile: Profile) -> Wiring:
+    """Asks the agent's own program, as a user would, and puts the SPOE file where HAProxy will look for it, if there is one."""
+    if profile != "Stream":
+        agent.spoe_path.write_text(agent.wiring("spoe"))
+    return Wiring(frontend=agent.wiring("frontend"), sections=agent.wiring("sections"))
 
 
 async def _serve(stack: contextlib.AsyncExitStack, port: int, sink: OtlpSink) -> None:

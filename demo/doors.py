@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from demo.expectation import EDGE, INNER
+from demo.expected import EDGE, INNER
 from support.ports import ADDRESS, free_port, is_free
 
 __all__ = ["DOOR_HEADER", "Doors", "url"]

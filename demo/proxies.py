@@ -8,7 +8,11 @@ from support.ports import ADDRESS
 
 __all__ = ["Wiring", "edge_config", "inner_config"]
 
-_DEFAULTS = """\
+_BASE = """\
+global
+    # One thread each: those of a busy machine disagree about the time by the slices it gives them, and spans would show it.
+    nbthread 1
+
 defaults
     mode http
     option httplog
@@ -22,10 +26,8 @@ defaults
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What `haproxy-telemetry-agent config` prints, in its three parts."""
+    """What `haproxy-telemetry-agent config` prints for HAProxy's own configuration; the SPOE file is not part of that."""
 
-    spoe: str
-    """A file of its own."""
     frontend: str
     """Into each frontend."""
     sections: str
@@ -40,7 +42,7 @@ def edge_config(doors: Doors, wiring: Wiring) -> str:
     default_backend inner-traced
 """
     return f"""\
-{_DEFAULTS}
+{_BASE}
 {_frontends("edge", doors.edge_traced, doors.edge_untraced, wiring, rules)}
 backend inner-traced
     server inner {ADDRESS}:{doors.inner_traced}
@@ -58,7 +60,7 @@ def inner_config(doors: Doors, wiring: Wiring, *, server_port: int) -> str:
     default_backend traced-server
 """
     return f"""\
-{_DEFAULTS}
+{_BASE}
 {_frontends("inner", doors.inner_traced, doors.inner_untraced, wiring, rules)}
 backend traced-server
     server app {ADDRESS}:{server_port}

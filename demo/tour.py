@@ -8,11 +8,12 @@ from rich.console import Console
 from rich.text import Text
 
 from demo.chain import Chain
-from demo.expectation import EXPECTED, ExpectedSpan, differences, through
+from demo.expectation import ExpectedSpan, differences
+from demo.expected import expected_of_doors, expected_of_requests
 from demo.listing import listing
 from demo.requests import REQUESTS, DemoRequest
 from demo.trace import Trace
-from demo.waterfall import waterfall
+from demo.waterfall import FOLLOWS, waterfall
 
 __all__ = ["Tour"]
 
@@ -21,6 +22,7 @@ _TRACE_SECONDS = 3.0  # how long a trace may take to arrive; normally it is ther
 _LEGEND = (
     "Behind a status: HAProxy's termination state, as in its log (PR a rule denied it, SC no server took it, C. the client left)."
 )
+_LINK_LEGEND = f"{FOLLOWS} in front of a name: it follows from the one above it at its level (a link, not a parent)."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +30,7 @@ class _Visit:
     """A request that was sent, and what came of it."""
 
     request: DemoRequest
-    expected: Sequence[ExpectedSpan]
+    expected: ExpectedSpan
     status: int | None
     """What the client got."""
     trace_ids: frozenset[str]
@@ -55,8 +57,9 @@ class Tour:
     async def show_requests(self) -> None:
         """The fixed set of requests, all through doors with the agent, and the trace of each."""
         port = self.chain.doors.edge_traced
+        expected = expected_of_requests(self.chain.profile)
         for request in REQUESTS:
-            visit = await self._visit(request, port, EXPECTED[request.name])
+            visit = await self._visit(request, port, expected[request.name])
             answer = "no answer" if visit.status is None else str(visit.status)
             self._say()
             self._say(Text.assemble((request.name, "bold"), f": a request that {request.says}"))
@@ -66,23 +69,29 @@ class Tour:
             self._complain(visit)
         self._say()
         self._say(Text(_LEGEND, "dim"))
+        if any(row.follows for trace in Trace.all_of(self.chain.sink.spans) for row in trace.rows()):
+            self._say(Text(_LINK_LEGEND, "dim"))
 
     async def show_doors(self) -> None:
         """The same request through every pair of doors: with the agent and without, at the edge and at the inner HAProxy."""
+        doors = self.chain.doors
         self._say()
         self._say(Text.assemble(("the doors", "bold"), ": one request by each way, with the agent and without"))
-        visits, rows = [], [("edge", "inner", "the trace goes through", "linked", "$")]
+        visits, rows = [], [("edge", "inner", "the trace goes through", "linked", "spans", "$")]
         for edge_traced, inner_traced in ((True, True), (True, False), (False, True), (False, False)):
-            port = self.chain.doors.edge_traced if edge_traced else self.chain.doors.edge_untraced
-            edge, inner = ("with" if traced else "without" for traced in (edge_traced, inner_traced))
+            port, edge = (doors.edge_traced, "with") if edge_traced else (doors.edge_untraced, "without")
+            inner_port, inner = (doors.inner_traced, "with") if inner_traced else (doors.inner_untraced, "without")
             request = DemoRequest(
                 name=f"{edge}/{inner}", says="takes these doors", path="/good", status=200, inner_untraced=not inner_traced
             )
-            visits.append(await self._visit(request, port, through(edge=edge_traced, inner=inner_traced)))
+            expected = expected_of_doors(self.chain.profile, edge=edge_traced, inner=inner_traced)
+            visits.append(await self._visit(request, port, expected))
             traces = self._traces_of(visits[-1])
             linked = len(traces) == 1 and len(traces[0].roots) == 1
             ways = " | ".join(" > ".join(trace.services) for trace in traces) or "nowhere"
-            rows.append((edge, inner, ways, "one trace" if linked else "NO", request.curl(port)))
+            one_trace = "one trace" if linked else "NO"
+            count = str(sum(len(trace.spans) for trace in traces))
+            rows.append((f"{port} {edge}", f"{inner_port} {inner}", ways, one_trace, count, request.curl(port)))
         head, *lines = listing(rows)
         self._say(Text("  " + head, "dim"))
         for line in lines:
@@ -97,7 +106,7 @@ class Tour:
         found = [text for visit in self._visits for text in visit.differences(traces)]
         return found + [f"trace {trace.trace_id} ({', '.join(trace.services)}) belongs to no request" for trace in foreign]
 
-    async def _visit(self, request: DemoRequest, port: int, expected: Sequence[ExpectedSpan]) -> _Visit:
+    async def _visit(self, request: DemoRequest, port: int, expected: ExpectedSpan) -> _Visit:
         """Sends a request and waits until its trace is as expected, or until it is too late for that."""
         status = await request.send(port)
         with contextlib.suppress(TimeoutError):  # what is wrong is said beside what has come

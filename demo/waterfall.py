@@ -1,13 +1,19 @@
-"""A waterfall is a trace as lines of text: a line a span, its bar where the span lies on the trace's own time axis."""
+"""A waterfall is a trace as lines of text: a line a span, its bar where the span lies on the trace's own time axis.
+
+A branch (``└``) leads to a child. An arrow in front of a name is a link: the span follows from its predecessor, a sibling.
+"""
 
 from collections.abc import Iterator
 
 from rich.text import Text
 
-from demo.trace import Trace
+from demo.trace import Row, Trace
 from support.otlp_sink import SinkSpan
 
-__all__ = ["waterfall"]
+__all__ = ["FOLLOWS", "waterfall"]
+
+FOLLOWS = "⇢"
+"""Stands in front of the name of a span that follows from another."""
 
 _LEAST_BAR_COLUMNS = 12
 _BAR = "█"
@@ -16,11 +22,13 @@ _COLORS = ("cyan", "blue", "green", "magenta", "yellow")
 
 def waterfall(trace: Trace, *, columns: int) -> Iterator[Text]:
     """The lines of a trace, for a terminal of that many columns."""
-    cells = [_cells(depth, span) for depth, span in trace.rows()]
+    rows = list(trace.rows())
+    cells = [_cells(row) for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     bar_columns = max(columns - sum(widths) - 2 * len(widths), _LEAST_BAR_COLUMNS)
     color_of = dict(zip(trace.services, _COLORS * len(trace.services), strict=False))
-    for (service, name, kind, outcome, duration), (_, span) in zip(cells, trace.rows(), strict=True):
+    for (service, name, kind, outcome, duration), row in zip(cells, rows, strict=True):
+        span = row.span
         color = color_of[span.service]
         style = "bold red" if _is_error(span) else ""
         line = Text(no_wrap=True, overflow="crop")
@@ -33,9 +41,16 @@ def waterfall(trace: Trace, *, columns: int) -> Iterator[Text]:
         yield line
 
 
-def _cells(depth: int, span: SinkSpan) -> tuple[str, str, str, str, str]:
-    name = "  " * (depth - 1) + "└ " * bool(depth) + span.name
-    return span.service, name, span.kind, _outcome(span), f"{span.seconds * 1000:.1f} ms"
+def _cells(row: Row) -> tuple[str, str, str, str, str]:
+    span = row.span
+    return span.service, _branch(row) + span.name, span.kind, _outcome(span), f"{span.seconds * 1000:.1f} ms"
+
+
+def _branch(row: Row) -> str:
+    """What leads from the root to the span's name."""
+    through = "".join("│ " if more else "  " for more in row.branches[:-1])
+    own = "".join("├ " if more else "└ " for more in row.branches[-1:])
+    return through + own + (f"{FOLLOWS} " if row.follows is not None else "")
 
 
 def _outcome(span: SinkSpan) -> str:

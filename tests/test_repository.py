@@ -32,6 +32,7 @@ TESTED_BY_RUNNING = {
 NOTHING_TO_TEST = {
     "records.errors",
     "settings.exporter",
+    "settings.minilanguage",
     "settings.types",
     "spop.events",
     "spop.limits",

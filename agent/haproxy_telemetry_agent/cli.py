@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -21,7 +20,7 @@ from .listener import ListenError
 from .logs import configure_logging
 from .planning import make_plan
 from .reference import render_reference
-from .settings import Loaded, SettingsError, load_settings, schema
+from .settings import Loaded, SettingsError, load_settings, schema, with_profile
 from .version import VERSION
 from .wiring import Plan, Profile, render_frontend, render_sections, render_spoe, render_tcp_frontend
 
@@ -111,9 +110,10 @@ async def _serve(loaded: Loaded) -> int:
 
 
 def _config(options: argparse.Namespace) -> int:
-    plan = make_plan(load_settings(options.config, os.environ).settings, spoe_path=options.spoe_path)
+    settings = load_settings(options.config, os.environ).settings
     if options.profile is not None:
-        plan = replace(plan, profile=options.profile)
+        settings = with_profile(settings, options.profile)
+    plan = make_plan(settings, spoe_path=options.spoe_path)
     if options.section == "spoe" and plan.profile == "Stream":
         raise SettingsError("profile: 'Stream': has no SPOE file, HAProxy never asks: leave `--section spoe` and the file out")
     render: dict[str, Callable[[Plan], str]] = {

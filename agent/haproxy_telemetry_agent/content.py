@@ -70,9 +70,9 @@ def make_limits(spans: Spans) -> SpanLimits:
 def captures(settings: Settings, looked_at_headers: list[str]) -> tuple[Capture, ...]:
     """What HAProxy is asked for beyond the table of fields; ``looked_at_headers`` are those that sampling needs."""
     spans = settings.spans
-    headers = [name.lower() for name in spans.request_headers]
-    headers += [attribute.request_header.lower() for attribute in spans.attributes if attribute.request_header is not None]
-    wanted = [Capture(f"q.{name}", f"req.fhdr({name})") for name in dict.fromkeys(headers)]
+    named = [*spans.request_headers, *(attribute.request_header for attribute in spans.attributes if attribute.request_header)]
+    headers = list(dict.fromkeys(name.lower() for name in named))
+    wanted = [Capture(f"q.{name}", f"req.fhdr({name})") for name in headers]
     wanted += [
         Capture(f"{SAMPLING_ONLY}{name}", f"req.fhdr({name})", "decision") for name in looked_at_headers if name not in headers
     ]

@@ -27,8 +27,8 @@ def render_guide(plan: Plan) -> str:
 # 3. In every `frontend` or `listen` section with `mode tcp` that is to be traced: these lines, in front of its
 #    `tcp-request content` and `use_backend` rules and behind its `tcp-request connection` and `session` rules. The section needs a
 #    log format, too (`option tcplog` is enough, without `option logasap`), else HAProxy sends no record.
-#    The lines never make a connection wait. So the name (SNI) that a client of TLS passthrough asks for is known only where rules
-#    of your own wait for it; if all your clients speak first, these do, behind ours:
+#    The lines never make a connection wait. So the name (SNI) that a client of TLS passthrough asks for is known where rules of
+#    your own wait for it; if all your clients speak first, these do, behind ours:
 #        tcp-request inspect-delay 5s
 #        tcp-request content accept if {{ req.ssl_hello_type 1 }}
 #    ({_command("tcp-frontend")} prints them alone)

@@ -1,17 +1,27 @@
 """The data's way through the agent, both halves: SPOE messages to actions, records to spans on their way out.
 
 Everything here is a call into a pure part, and a count. No state is kept between the two halves: what a record needs to know of its
-start, it brings along.
+start, it brings along. Only messages in spoa-opentracing's mini-language, which know no record, leave spans open.
 """
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 
 from .export import encode_span
 from .records import RecordCutError, RecordError, SkipReason, parse_record
-from .spop import Action, Message, SetVar, VarScope
+from .spop import Action, Message, SetVar, UnsetVar, VarScope
 from .telemetry import Telemetry
-from .tracing import Answerer, Connection, ConnectionTracer, Exchange, ExchangeTracer, Span
+from .tracing import (
+    Answerer,
+    Connection,
+    ConnectionTracer,
+    Exchange,
+    ExchangeTracer,
+    MiniLanguage,
+    Span,
+    WarningReason,
+)
 from .wiring import CONNECTION_SD_ID, LONG_FIELDS, REQUEST_MESSAGE, SD_ID, SPOE_EVENTS
 
 __all__ = ["Pipeline"]
@@ -22,6 +32,27 @@ _SD_IDS = frozenset({SD_ID.encode(), _CONNECTION_SD_ID})
 _CUT_OFF = dict.fromkeys(LONG_FIELDS, "-")
 _TRANSACTION = VarScope.TRANSACTION
 _EVENTS = {event.message: number for number, event in enumerate(SPOE_EVENTS)}
+_REQUEST = VarScope.REQUEST
+_MINILANG = "minilang"
+_MAX_EXPIRED_AT_ONCE = 200
+"""HAProxies wait for answers meanwhile."""
+
+# One text a reason: the log holds back what comes too often by its text.
+_MINILANG_WARNINGS = {
+    WarningReason.NO_ID: "message %r, argument %r: there is none, or it is empty: does the frontend have a unique-id-format?",
+    WarningReason.UNKNOWN_ARGUMENT: "message %r, argument %r: is unknown, and ignored",
+    WarningReason.REPEATED_ARGUMENT: "message %r, argument %r: stands here twice, the first one counts",
+    WarningReason.NO_SPAN: "message %r, argument %r: ignored, there is no span= before it",
+    WarningReason.NO_VALUE: "message %r, argument %r: ignored, it has no value",
+    WarningReason.EXCESS_DATA: "message %r, argument %r: takes one value, what follows is ignored",
+    WarningReason.BINARY_DATA: "message %r, argument %r: ignored, its value is binary",
+    WarningReason.CUT: "message %r, argument %r: longer than minilanguage.maxTextCharacters, and cut",
+    WarningReason.REFERENCE_NOT_OPEN: "message %r, argument %r: no span is made, the one it names is not open",
+    WarningReason.FINISH_NOT_OPEN: "message %r, argument %r: no such span is open",
+    WarningReason.SECOND_ROOT: "message %r, argument %r: the exchange has a root already, this span becomes its child",
+    WarningReason.SPAN_LIMIT: "message %r, argument %r: no span is made, minilanguage.maxSpans are open",
+    WarningReason.TAG_LIMIT: "message %r, argument %r: ignored, the span has minilanguage.maxTags of its kind",
+}
 
 
 class Pipeline:
@@ -31,12 +62,23 @@ class Pipeline:
         answerer: answers the start of an exchange.
         tracer: makes the spans at its end.
         connection_tracer: makes those of a connection of a ``mode tcp`` frontend.
+        minilanguage: understands messages that are not ours.
         telemetry: counts.
         offer: takes one encoded span; must not wait.
         asks: whether HAProxy asks us at all; in profile Stream it does not.
+        now_unix_nano: the clock.
     """
 
-    __slots__ = ("_answerer", "_connection_tracer", "_offer", "_telemetry", "_tracer", "_without_answer")
+    __slots__ = (
+        "_answerer",
+        "_connection_tracer",
+        "_minilanguage",
+        "_now_unix_nano",
+        "_offer",
+        "_telemetry",
+        "_tracer",
+        "_without_answer",
+    )
 
     def __init__(
         self,
@@ -44,25 +86,35 @@ class Pipeline:
         answerer: Answerer,
         tracer: ExchangeTracer,
         connection_tracer: ConnectionTracer,
+        minilanguage: MiniLanguage,
         telemetry: Telemetry,
         offer: Callable[[bytes], None],
         asks: bool = True,
+        now_unix_nano: Callable[[], int] = time.time_ns,
     ) -> None:
         self._answerer = answerer
         self._tracer = tracer
         self._connection_tracer = connection_tracer
+        self._minilanguage = minilanguage
+        self._now_unix_nano = now_unix_nano
         self._telemetry = telemetry
         self._offer = offer
         self._without_answer = "unanswered" if asks else "unasked"
 
     def notify(self, messages: list[Message]) -> list[Action]:
-        """The actions that answer one NOTIFY; a message that is not ours gets none."""
+        """The actions that answer one NOTIFY; a message that nobody understands gets none."""
         actions: list[Action] = []
         # The messages of one frame were all written before the first was answered (a ``listen`` section's events come two by two).
         carried: dict[str, str] = {}
+        now_unix_nano = 0
         for message in messages:
             event = _EVENTS.get(message.name)
             if event is None:
+                if self._minilanguage.understands(message.arguments):
+                    # All messages of one NOTIFY are of one event.
+                    now_unix_nano = now_unix_nano or self._now_unix_nano()
+                    self._receive(message, actions, now_unix_nano)
+                    continue
                 self._telemetry.message("other")
                 _logger.warning("message %r is none of this profile's: is spoe.cfg the one that `config` prints?", message.name)
                 continue
@@ -80,6 +132,34 @@ class Pipeline:
             carried.update(variables)
             actions.extend([SetVar(_TRANSACTION, name, value) for name, value in variables])
         return actions
+
+    def expire(self) -> bool:
+        """Close what the mini-language has left open for too long; whether there may be more of it, to be closed soon."""
+        before = len(self._minilanguage)
+        self._send_minilang(self._minilanguage.expire(self._now_unix_nano(), at_most=_MAX_EXPIRED_AT_ONCE))
+        return before - len(self._minilanguage) == _MAX_EXPIRED_AT_ONCE
+
+    def close(self) -> None:
+        """Close all that the mini-language has left open."""
+        self._send_minilang(self._minilanguage.close())
+
+    def _receive(self, message: Message, actions: list[Action], now_unix_nano: int) -> None:
+        self._telemetry.message(_MINILANG)
+        result = self._minilanguage.receive(message.name, message.arguments, now_unix_nano)
+        told: set[WarningReason] = set()
+        for warning in result.warnings:
+            self._telemetry.minilang_warned(warning.reason.value)
+            if warning.reason not in told:
+                told.add(warning.reason)
+                _logger.warning(_MINILANG_WARNINGS[warning.reason], warning.message, warning.argument)
+        for scope in (_TRANSACTION, _REQUEST) if result.in_request else (_TRANSACTION,):
+            actions += [UnsetVar(scope, name) if value is None else SetVar(scope, name, value) for name, value in result.variables]
+        self._send_minilang(result.spans)
+
+    def _send_minilang(self, spans: Iterable[Span]) -> None:
+        for span in spans:
+            self._telemetry.minilang_span_made(span.kind)
+            self._offer(encode_span(span))
 
     def record(self, data: bytes) -> None:
         """Make and send the spans of one record; one that is of no use is counted."""
@@ -113,6 +193,8 @@ class Pipeline:
             self._telemetry.recorded("probe" if made.is_probe else "connection")
         else:
             self._count(made)
+        if made.reason:
+            self._telemetry.decided(made.reason)
         self._send(made.spans)
 
     def _count(self, exchange: Exchange) -> None:
@@ -123,8 +205,6 @@ class Pipeline:
         self._telemetry.recorded("answered" if ending.answered else self._without_answer)
         if ending.spoe_error is not None:
             self._telemetry.spoe_failed(ending.spoe_error)
-        if exchange.reason:
-            self._telemetry.decided(exchange.reason)
 
     def _send(self, spans: list[Span]) -> None:
         self._telemetry.spans_made(spans)

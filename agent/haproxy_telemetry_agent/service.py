@@ -27,7 +27,17 @@ from .samplers import make_excluder, make_keeper, make_sampler
 from .settings import Settings, SettingsError, duration_seconds
 from .spop_server import SpopServer
 from .telemetry import Telemetry
-from .tracing import Answerer, ConnectionTracer, ExchangeTracer, IdGenerator, Propagation, RoutesError
+from .tracing import (
+    Answerer,
+    ConnectionTracer,
+    ExchangeTracer,
+    IdGenerator,
+    MiniLanguage,
+    MiniLimits,
+    Propagation,
+    RoutesError,
+    Sampler,
+)
 from .tracing.semconv import SCHEMA_URL
 from .version import VERSION
 
@@ -37,6 +47,8 @@ _logger = logging.getLogger(__name__)
 
 _ROUTES_POLL_SECONDS = 2.0
 SCOPE_NAME = "haproxy-telemetry-agent"
+_EXPIRE_SECONDS = 1.0
+_EXPIRE_MORE_SECONDS = 0.01
 
 
 class Service:
@@ -59,8 +71,10 @@ class Service:
         self._load_routes()
         ids = IdGenerator(random.Random(random.SystemRandom().getrandbits(256)).getrandbits)  # noqa: S311 - ids, not secrets
         self._exporter = self._make_exporter()
+        minilanguage = make_minilanguage(settings, sampler=sampler, ids=ids)
+        self.telemetry.watch_minilanguage(minilanguage)
         propagation = settings.propagation
-        pipeline = Pipeline(
+        self._pipeline = pipeline = Pipeline(
             answerer=Answerer(
                 sampler=sampler,
                 ids=ids,
@@ -82,7 +96,8 @@ class Service:
                 limits=make_limits(settings.spans),
                 baggage_keys=propagation.baggage_attributes,
             ),
-            connection_tracer=ConnectionTracer(sampler=sampler),
+            connection_tracer=ConnectionTracer(sampler=sampler, limits=make_limits(settings.spans)),
+            minilanguage=minilanguage,
             telemetry=self.telemetry,
             offer=self._exporter.offer,
             asks=settings.profile != "Stream",
@@ -100,6 +115,7 @@ class Service:
             max_connections=limits.max_connections,
             max_record_bytes=limits.max_record_bytes,
         )
+        self._expiry: asyncio.TimerHandle | None = None
         self._listening = False
         self._watch: asyncio.Task[None] | None = None
         self._endpoint = Endpoint(registry=self.telemetry.registry, ready=lambda: self._listening)
@@ -125,6 +141,7 @@ class Service:
         self._exporter.start()
         await self._record_server.start(records)
         await self._spop_server.start(spop)
+        self._expire()
         self._listening = True
         await self._endpoint.start(http)
         if self._routes is not None:
@@ -171,6 +188,9 @@ class Service:
         if self._watch is not None:
             self._watch.cancel()
         self._spop_server.close()
+        if self._expiry is not None:
+            self._expiry.cancel()
+        self._pipeline.close()
         await self._record_server.close()
         await self._exporter.close(max(deadline_seconds - loop.time(), 0.1))
         await self._endpoint.close()
@@ -178,6 +198,10 @@ class Service:
         for address in (addresses.spop, addresses.records, addresses.http):
             unlink(address)
         _logger.info("stopped")
+
+    def _expire(self) -> None:
+        more = self._pipeline.expire()
+        self._expiry = asyncio.get_running_loop().call_later(_EXPIRE_MORE_SECONDS if more else _EXPIRE_SECONDS, self._expire)
 
     def _make_exporter(self) -> Exporter:
         settings = self._settings.exporter
@@ -204,6 +228,22 @@ class Service:
             backoff=Backoff(random=random.random),
             observer=self.telemetry,
         )
+
+
+def make_minilanguage(settings: Settings, *, sampler: Sampler, ids: IdGenerator) -> MiniLanguage:
+    """What understands the mini-language, within the limits that the settings name."""
+    own = settings.minilanguage
+    limits = MiniLimits(
+        max_exchanges=own.max_exchanges,
+        max_bytes=own.max_bytes,
+        max_spans=own.max_spans,
+        max_tags=own.max_tags,
+        max_text_characters=own.max_text_characters,
+        request_silence_seconds=duration_seconds(own.request_timeout),
+        server_silence_seconds=duration_seconds(own.server_timeout),
+        upgraded_silence_seconds=duration_seconds(own.upgraded_timeout),
+    )
+    return MiniLanguage(sampler=sampler, ids=ids, limits=limits, server_spans=own.server_spans)
 
 
 def make_tls(settings: Settings) -> ssl.SSLContext | None:

@@ -9,7 +9,7 @@ import platform
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 
 from .export import Result, SpanQueue
 from .records import SkipReason
-from .tracing import Span, SpanKind
+from .tracing import MiniLanguage, Span, SpanKind, WarningReason
 from .version import VERSION
 
 __all__ = ["PREFIX", "Telemetry"]
@@ -96,12 +96,15 @@ class Telemetry(Collector):
         self._routes: Counter[str] = Counter(ok=0, refused=0)
         self._spoe_errors: Counter[str] = Counter()
         self._spans: Counter[str] = Counter(server=0, client=0, internal=0)
+        self._minilang_spans: Counter[str] = Counter(server=0, internal=0)
+        self._minilang_warnings: Counter[str] = Counter({reason.value: 0 for reason in WarningReason})
         self._spans_exported = 0
         self._spans_dropped: Counter[str] = Counter(dict.fromkeys(_DROP_REASONS, 0))
         self._export_requests: Counter[str] = Counter()
         self._export_duration = _Histogram(_EXPORT_BUCKETS_SECONDS)
         self._last_export_seconds = 0.0
         self._queue: SpanQueue | None = None
+        self._minilanguage: MiniLanguage | None = None
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -110,6 +113,10 @@ class Telemetry(Collector):
     def watch_queue(self, queue: SpanQueue) -> None:
         """Show this queue's size."""
         self._queue = queue
+
+    def watch_minilanguage(self, minilanguage: MiniLanguage) -> None:
+        """Show what this one holds, and what it had to give up."""
+        self._minilanguage = minilanguage
 
     def connected(self, kind: str) -> None:
         """A connection was taken."""
@@ -137,7 +144,7 @@ class Telemetry(Collector):
         self._message_duration.observe(duration_seconds, count)
 
     def message(self, name: str) -> None:
-        """A message came; ``name`` must be one of ours or ``other``."""
+        """A message came; ``name`` must be one of ours, ``minilang`` or ``other``."""
         self._messages[name] += 1
 
     def answered(self, *, sampled: bool, has_parent: bool) -> None:
@@ -176,6 +183,14 @@ class Telemetry(Collector):
         for span in spans:
             self._spans[_KINDS[span.kind]] += 1
 
+    def minilang_span_made(self, kind: SpanKind) -> None:
+        """A span of the mini-language has ended."""
+        self._minilang_spans["server" if kind is SpanKind.SERVER else "internal"] += 1
+
+    def minilang_warned(self, reason: str) -> None:
+        """Something in a message of the mini-language could not be done as written; see ``WarningReason``."""
+        self._minilang_warnings[reason] += 1
+
     def exported(self, spans: int) -> None:
         """See ``ExportObserver``."""
         self._spans_exported += spans
@@ -206,7 +221,12 @@ class Telemetry(Collector):
         yield connections
         yield _counter("disconnects", "SPOP DISCONNECT frames sent and received, by status code.", "code", self._disconnects)
         yield _single("health_checks", "Health checks of HAProxy's that were answered.", self._health_checks)
-        yield _counter("messages", "SPOE messages, by name; names that are not ours are 'other'.", "message", self._messages)
+        yield _counter(
+            "messages",
+            "SPOE messages, by name; those in the mini-language are 'minilang', others 'other'.",
+            "message",
+            self._messages,
+        )
         yield _histogram("message_duration_seconds", "Time from reading NOTIFYs to writing their ACKs.", self._message_duration)
         answered = CounterMetricFamily(
             f"{PREFIX}exchanges_answered_total",
@@ -236,6 +256,26 @@ class Telemetry(Collector):
             "spoe_errors", "Exchanges that HAProxy got no answer for, by its SPOE error code.", "code", self._spoe_errors
         )
         yield _counter("spans_made", "Spans made of records, by kind.", "kind", self._spans)
+        yield _counter("minilang_spans_made", "Spans of the mini-language that have ended, by kind.", "kind", self._minilang_spans)
+        yield _counter(
+            "minilang_warnings",
+            "Arguments of the mini-language that could not be taken as written, by reason.",
+            "reason",
+            self._minilang_warnings,
+        )
+        if self._minilanguage is not None:
+            yield GaugeMetricFamily(
+                f"{PREFIX}minilang_exchanges_open", "Exchanges with open spans of the mini-language.", len(self._minilanguage)
+            )
+            yield GaugeMetricFamily(
+                f"{PREFIX}minilang_exchanges_open_bytes", "What they take, estimated.", self._minilanguage.size_bytes
+            )
+            yield _counter(
+                "minilang_exchanges_expired",
+                "Exchanges of the mini-language that nothing finished, by why they were closed.",
+                "reason",
+                self._minilanguage.expired,
+            )
         yield _single("spans_exported", "Spans the collector took.", self._spans_exported)
         yield _counter("spans_dropped", "Spans that were lost, by reason.", "reason", self._spans_dropped)
         yield _counter(
@@ -255,7 +295,7 @@ def _single(name: str, documentation: str, value: float) -> CounterMetricFamily:
     return CounterMetricFamily(f"{PREFIX}{name}_total", documentation, value)
 
 
-def _counter(name: str, documentation: str, label: str, values: Counter[str]) -> CounterMetricFamily:
+def _counter(name: str, documentation: str, label: str, values: Mapping[str, int]) -> CounterMetricFamily:
     family = CounterMetricFamily(f"{PREFIX}{name}_total", documentation, labels=[label])
     for key, value in values.items():
         family.add_metric([key], value)

@@ -72,7 +72,7 @@ async def test_the_environment_says_what_the_file_does_not(sink: OtlpSink, tmp_p
     assert span.resource["service.name"] == "from-environment"
     assert (span.resource["deployment.environment.name"], span.resource["team"]) == ("test", "a b")
     assert sink.request_headers[0]["x-key"] == "percent encoded"
-    assert [line for line in agent.process.lines if "OTEL_TRACES_SAMPLER='nonsense' is ignored" in line]
+    assert [line for line in agent.process.lines if "sampler 'nonsense'" in line and "ParentBasedAlwaysOn is used" in line]
 
 
 async def test_a_collector_in_trouble_gets_the_same_spans_again(sink: OtlpSink, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -18,10 +19,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 
 import support.ports
+from support.golden import BASE_VERSION, assert_golden, slug
 from support.haproxy import FoundHAProxy, HAProxy, HAProxyConfigError, found_haproxies, free_port
-from support.otlp_sink import Answer, OtlpSink
+from support.otlp_sink import Answer, OtlpSink, SinkLink, SinkSpan
 from support.ports import is_free
 from support.process import Process, ProcessEndedError
+from support.trace_text import trace_text
 from support.upstream import Upstream
 
 CONFIG = """
@@ -253,3 +256,78 @@ async def test_the_upstream_reads_uploads_and_talks_websocket(upstream: Upstream
     writer.write(b"echo")
     assert await reader.readexactly(4) == b"echo"
     writer.close()
+
+
+def sink_span(name: str, span_id: str, parent_span_id: str, **changes: Any) -> SinkSpan:
+    told: dict[str, Any] = {
+        "kind": "INTERNAL",
+        "start_unix_nano": 1,
+        "end_unix_nano": 2,
+        "attributes": {},
+        "status_code": "UNSET",
+        "status_message": "",
+        "trace_state": "",
+        "flags": 0x101,
+        "links": (),
+        "events": (),
+        "resource": {},
+        "scope_name": "",
+        "scope_version": "",
+        "schema_url": "",
+    }
+    return SinkSpan(trace_id="t", name=name, span_id=span_id, parent_span_id=parent_span_id, **told | changes)
+
+
+def test_a_trace_as_text() -> None:
+    link = SinkLink(trace_id="t", span_id="b", trace_state="", attributes={"why": "so"})
+    attributes = {"network.peer.port": 50123, "haproxy.time.queue": 0.002, "http.request.size": 7, "a": [True, "é"]}
+    spans = [
+        sink_span("child", "c", "a", links=(link,), status_code="ERROR", status_message="broken", flags=0x100),
+        sink_span("root", "a", "caller", kind="SERVER", attributes=attributes, trace_state="x=1", flags=0x303),
+        sink_span("grandchild", "b", "c"),
+        sink_span("other root", "d", ""),
+    ]
+    text = """\
+root [SERVER, UNSET]
+  parent: <caller>
+  flags: sampled, random trace id, remote parent
+  tracestate: x=1
+  a = [true, "é"]
+  haproxy.time.queue = <seconds>
+  http.request.size = 7
+  network.peer.port = <port>
+    child [INTERNAL, ERROR]
+      flags: none
+      status message: broken
+      link: grandchild {"why": "so"}
+        grandchild [INTERNAL, UNSET]
+          flags: sampled
+other root [INTERNAL, UNSET]
+  parent: none
+  flags: sampled
+"""
+    assert trace_text(spans) == text
+    assert trace_text(spans, measured_bytes=True) == text.replace("size = 7", "size = <bytes>")
+    with pytest.raises(AssertionError, match="twice"):
+        trace_text([*spans, spans[0]])
+
+
+def test_a_golden_file_is_of_all_versions_but_those_that_differ(tmp_path: Path) -> None:
+    folder = tmp_path / "golden"
+    with pytest.raises(AssertionError, match="REWRITE_GOLDEN=1 writes it"):
+        assert_golden(folder, "x", BASE_VERSION, "one", rewrite=False)
+    assert_golden(folder, "x", BASE_VERSION, "one", rewrite=True)
+    assert_golden(folder, "x", (2, 6), "other", rewrite=True)
+    assert_golden(folder, "x", (3, 2), "one", rewrite=True)
+    assert sorted(path.name for path in folder.iterdir()) == ["x.2.6.txt", "x.txt"]
+    assert_golden(folder, "x", (2, 6), "other", rewrite=False)
+    assert_golden(folder, "x", (3, 4), "one", rewrite=False)
+    with pytest.raises(AssertionError, match=r"x\.2\.6\.txt"):
+        assert_golden(folder, "x", (2, 6), "one", rewrite=False)
+    # It differs no more.
+    assert_golden(folder, "x", (2, 6), "one", rewrite=True)
+    assert [path.name for path in folder.iterdir()] == ["x.txt"]
+
+
+def test_the_name_of_a_golden_file() -> None:
+    assert [slug(name) for name in ("200", "refused, retried", "HTTP/2", "(a) B.")] == ["200", "refused-retried", "http-2", "a-b"]

@@ -156,6 +156,7 @@ def as_the_agent_sees_it(target: dict[str, str], sampling: Sampling) -> Request:
         host=target.get("host", "localhost"),
         path=target["path"],
         frontend="front",
+        user_agent=target.get("user-agent"),
         client_address=ADDRESS,
         headers={name: target[name] for name in looked_at_headers(sampling) if name in target},
     )

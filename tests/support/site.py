@@ -38,6 +38,8 @@ class Site:
     http2_port: int
     """HTTP/2 with prior knowledge."""
     https_port: int | None
+    listen_port: int
+    """Another frontend, a `listen` section: frontend and backend in one."""
 
     async def spans_of(self, exchanges: int) -> list[SinkSpan]:
         """All spans, as soon as so many exchanges are recorded and whatever was made of them has arrived."""
@@ -59,6 +61,7 @@ def haproxy_config(
     http_port: int,
     http2_port: int,
     https_bind: str = "",
+    listen_port: int | None = None,
     threads: int = 1,
     patient: bool = True,
 ) -> str:
@@ -67,6 +70,13 @@ def haproxy_config(
     if patient:
         sections = sections.replace("timeout check 100ms", "timeout check 5s")
     closed = f"{ADDRESS}:{free_port()}"
+    frontend = indent(agent.wiring("frontend"), "    ")
+    listen = f"""
+listen both
+    bind {ADDRESS}:{listen_port}
+{frontend}
+    server app1 {upstream.address}
+"""
     return f"""
 global
     nbthread {threads}
@@ -83,13 +93,14 @@ frontend edge
     bind {ADDRESS}:{http_port}
     bind {ADDRESS}:{http2_port} proto h2
     {https_bind}
-{indent(agent.wiring("frontend"), "    ")}
+{frontend}
     http-request deny if {{ path /deny }}
     http-request return status 204 if {{ path /return }}
     http-request redirect location /elsewhere if {{ path /redirect }}
     use_backend none if {{ path /none }}
     use_backend refused if {{ path /refused }}
     use_backend redispatched if {{ path /redispatched }}
+    use_backend cached if {{ path /cached }}
     default_backend app
 backend app
     http-request set-timeout server 30s if {{ path /hold }}
@@ -103,6 +114,15 @@ backend redispatched
     option redispatch 1
     server closed {closed}
     server app1 {upstream.address}
+cache small
+    total-max-size 4
+    max-age 60
+backend cached
+    http-request cache-use small
+    http-response set-header cache-control max-age=60
+    http-response cache-store small
+    server app1 {upstream.address}
+{listen if listen_port is not None else ""}
 {sections}"""
 
 
@@ -119,7 +139,7 @@ async def running_site(
     """Starts all four, ends all four; `endpoint` is where the agent exports to, if not to the sink, `settings` and `environment`
     are the agent's.
     """
-    http_port, http2_port = free_port(), free_port()
+    http_port, http2_port, listen_port = free_port(), free_port(), free_port()
     https_port = None if certificate is None else free_port()
     https_bind = "" if certificate is None else f"bind {ADDRESS}:{https_port} ssl crt {certificate} alpn h2,http/1.1"
     async with (
@@ -129,8 +149,10 @@ async def running_site(
     ):
         if agent.settings.get("profile") != "Stream":
             agent.spoe_path.write_text(agent.wiring("spoe"))
-        config = haproxy_config(agent, upstream, http_port=http_port, http2_port=http2_port, https_bind=https_bind)
+        config = haproxy_config(
+            agent, upstream, http_port=http_port, http2_port=http2_port, https_bind=https_bind, listen_port=listen_port
+        )
         async with HAProxy(config, folder, binary=found.path) as haproxy:
             major, minor = found.version.split(".")[:2]
             version = (int(major), int(minor.partition("-")[0]))
-            yield Site(sink, upstream, agent, haproxy, version, http_port, http2_port, https_port)
+            yield Site(sink, upstream, agent, haproxy, version, http_port, http2_port, https_port, listen_port)

@@ -7,8 +7,9 @@
 | `/slow?ms=500` | waits, then answers 200 |
 | `/hold` | waits for `release()`, then answers 200 |
 | `/stream?chunks=5&ms=20` | answers 200 at once, its body slowly |
+| `/events?count=5&ms=20` | server-sent events, one after the other |
 | `/close` | closes the connection without an answer |
-| `/truncate` | announces more of a body than it sends, then closes |
+| `/truncate?ms=0` | announces more of a body than it sends, waits, then closes |
 | `/garbage` | answers with what is no HTTP |
 | `/upload` | reads the whole body, then answers 200 with its length |
 | `/ws` | switches protocols, then sends back whatever comes |
@@ -243,6 +244,14 @@ async def _stream(exchange: _Exchange) -> None:
     await exchange.send(b"0\r\n\r\n")
 
 
+async def _events(exchange: _Exchange) -> None:
+    await exchange.send_head(200, {"content-type": "text/event-stream", "cache-control": "no-store", "connection": "close"})
+    for number in range(exchange.request.number("count", 5)):
+        await exchange.send(f"id: {number}\ndata: tick\n\n".encode())
+        await asyncio.sleep(exchange.request.number("ms", 20) / 1000)
+    exchange.is_last = True
+
+
 async def _close(exchange: _Exchange) -> None:
     exchange.is_last = True
 
@@ -250,6 +259,7 @@ async def _close(exchange: _Exchange) -> None:
 async def _truncate(exchange: _Exchange) -> None:
     await exchange.send_head(200, {"content-length": "1000"})
     await exchange.send(b"cut off")
+    await asyncio.sleep(exchange.request.number("ms", 0) / 1000)
     exchange.is_last = True
 
 
@@ -279,6 +289,7 @@ _BEHAVIOURS: dict[str, _Behaviour] = {
     "hold": _hold,
     "status": _status,
     "stream": _stream,
+    "events": _events,
     "close": _close,
     "truncate": _truncate,
     "garbage": _garbage,

@@ -27,6 +27,8 @@ _SPAN_START = b"\x39"
 _SPAN_END = b"\x41"
 _SPAN_ATTRIBUTE = b"\x4a"
 _SPAN_DROPPED_ATTRIBUTES_COUNT = b"\x50"
+_SPAN_DROPPED_EVENTS_COUNT = b"\x60"
+_SPAN_DROPPED_LINKS_COUNT = b"\x70"
 _SPAN_EVENT = b"\x5a"
 _SPAN_LINK = b"\x6a"
 _SPAN_STATUS = b"\x7a"
@@ -84,8 +86,12 @@ def encode_span(span: Span) -> bytes:
         parts.append(_SPAN_DROPPED_ATTRIBUTES_COUNT + _varint(span.dropped_attributes_count))
     if span.events:
         parts.extend([_field(_SPAN_EVENT, _event(event)) for event in span.events])
+    if span.dropped_events_count:
+        parts.append(_SPAN_DROPPED_EVENTS_COUNT + _varint(span.dropped_events_count))
     if span.links:
         parts.extend([_field(_SPAN_LINK, _link(link)) for link in span.links])
+    if span.dropped_links_count:
+        parts.append(_SPAN_DROPPED_LINKS_COUNT + _varint(span.dropped_links_count))
     if span.status is not SpanStatus.UNSET:
         message = b"\x12" + _text(span.status_message) if span.status_message else b""
         status = message + b"\x18" + _ONE_BYTE[span.status]

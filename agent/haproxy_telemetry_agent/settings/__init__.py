@@ -1,7 +1,7 @@
 """Settings of the agent: a YAML file over ``OTEL_*`` variables over defaults."""
 
 from .explanation import SettingsError
-from .model import Settings, parse_settings, schema
+from .model import Settings, parse_settings, schema, with_profile
 from .sampling import RATIO_SAMPLERS
 from .sources import Loaded, load_settings
 from .types import duration_seconds
@@ -15,4 +15,5 @@ __all__ = [
     "load_settings",
     "parse_settings",
     "schema",
+    "with_profile",
 ]

@@ -12,12 +12,13 @@ import msgspec
 from ..wiring import Profile
 from .explanation import SettingsError, explain
 from .exporter import Exporter
+from .minilanguage import MiniLanguageSettings
 from .propagation import Propagation, check_propagation
 from .sampling import Sampling, check_sampling
 from .spans import Spans, check_spans
 from .types import Address, Duration, ProcessingTimeout, Struct
 
-__all__ = ["Settings", "convert_settings", "parse_settings", "schema"]
+__all__ = ["Settings", "convert_settings", "parse_settings", "schema", "with_profile"]
 
 
 class Listen(Struct, frozen=True):
@@ -64,6 +65,7 @@ class Settings(Struct, frozen=True):
     sampling: Sampling = msgspec.field(default_factory=Sampling)
     propagation: Propagation = msgspec.field(default_factory=Propagation)
     spans: Spans = msgspec.field(default_factory=Spans)
+    minilanguage: MiniLanguageSettings = msgspec.field(default_factory=MiniLanguageSettings)
     resource: Resource = msgspec.field(default_factory=Resource)
     log: Log = msgspec.field(default_factory=Log)
     limits: Limits = msgspec.field(default_factory=Limits)
@@ -88,6 +90,17 @@ def convert_settings(document: Mapping[str, Any]) -> Settings:
         return msgspec.convert(document, Settings)
     except msgspec.ValidationError as error:
         raise SettingsError(explain(error, document, Settings)) from None
+
+
+def with_profile(settings: Settings, profile: Profile) -> Settings:
+    """The same settings with another profile.
+
+    Raises:
+        SettingsError: they do not fit together.
+    """
+    changed = msgspec.structs.replace(settings, profile=profile)
+    _check(changed)
+    return changed
 
 
 def schema() -> dict[str, Any]:

@@ -66,7 +66,7 @@ class PathPattern(Struct, frozen=True):
     glob: Pattern | None = None
     """* is any characters, / too; all of the path must fit."""
     regex: Pattern | None = None
-    """Found anywhere in the path, if there is no ^ or $; only its first 2,048 characters are looked at."""
+    """Found anywhere in the path, if there is no ^ or $; only its first 1,024 characters are looked at."""
 
 
 class RuleHeader(Struct, frozen=True):

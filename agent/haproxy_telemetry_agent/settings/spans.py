@@ -16,9 +16,10 @@ __all__ = ["Attribute", "CapturedHeader", "Forwarded", "PathScrub", "Sample", "S
 CapturedHeader = Annotated[
     str,
     msgspec.Meta(
-        # What a parameter of HAProxy's record may be called, less the two characters in front of the name.
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,29}$(?!\n)",
-        description="a header's name of at most 30 letters, digits, - and _",
+        # What a parameter of HAProxy's record may be called, less the two characters in front of the name. No underscores:
+        # HAProxy's variables have them in place of dashes.
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,29}$(?!\n)",
+        description="a header's name of at most 30 letters, digits and dashes",
     ),
 ]
 AttributeName = Annotated[

@@ -18,6 +18,7 @@ type      wire                            Python
 Source: HAProxy doc/SPOE.txt, section 3.1.
 """
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
 from .errors import InvalidFrame, LocalProtocolError
@@ -27,6 +28,7 @@ __all__ = ["Value", "decode_string", "decode_value", "encode_string", "encode_va
 
 Value = None | bool | int | str | bytes | IPv4Address | IPv6Address
 
+_REMEMBERED_ADDRESSES = 4096
 _TRUE = b"\x11"
 _FALSE = b"\x01"
 _UINT64_MASK = (1 << 64) - 1
@@ -100,8 +102,13 @@ def decode_value(data: bytes, offset: int) -> tuple[Value, int]:
         end = start + (4 if kind == 6 else 16)
         if end > len(data):
             raise InvalidFrame(f"address at byte {offset} goes beyond the frame")
-        return (IPv4Address(data[start:end]) if kind == 6 else IPv6Address(data[start:end])), end
+        return (_ipv4(data[start:end]) if kind == 6 else _ipv6(data[start:end])), end
     raise InvalidFrame(f"unknown data type {kind} at byte {offset}")
+
+
+# Clients come again, and an address object costs as much as ten strings.
+_ipv4 = lru_cache(maxsize=_REMEMBERED_ADDRESSES)(IPv4Address)
+_ipv6 = lru_cache(maxsize=_REMEMBERED_ADDRESSES)(IPv6Address)
 
 
 def _int32(number: int) -> int:

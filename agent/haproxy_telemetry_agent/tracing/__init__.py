@@ -1,11 +1,13 @@
 """OpenTelemetry's half of the agent: trace context, sampling, and the spans of an exchange. Pure: no SDK, no clock, no I/O."""
 
 from .answer import Answer, Answerer
+from .clauses import WarningReason
 from .connection import Connection, ConnectionTracer
 from .connection_ending import ConnectionEnding
 from .context import IdGenerator, SpanContext, SpanId, TraceFlags, TraceId
 from .ending import Ending
 from .exchange import Exchange, ExchangeTracer
+from .minilang import MiniLanguage, MiniLimits
 from .propagation import Propagation
 from .routes import RoutesError
 from .sampling import AlwaysOff, AlwaysOn, ParentBased, Ratio, Sampler
@@ -25,6 +27,8 @@ __all__ = [
     "Exchange",
     "ExchangeTracer",
     "IdGenerator",
+    "MiniLanguage",
+    "MiniLimits",
     "ParentBased",
     "Propagation",
     "Ratio",
@@ -37,4 +41,5 @@ __all__ = [
     "SpanStatus",
     "TraceFlags",
     "TraceId",
+    "WarningReason",
 ]

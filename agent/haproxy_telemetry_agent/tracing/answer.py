@@ -7,6 +7,7 @@ the request is known its times are kept in the variable ``session``, from then o
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address
 
 import msgspec
 
@@ -26,6 +27,8 @@ __all__ = ["Answer", "Answerer"]
 
 DENIED = Decision(sampled=False, threshold=None, reason="denied")
 """The caller has no trace yet and wants none (B3's ``b3: 0``)."""
+_REMEMBERED_MESSAGES = 64
+_NO_HEADERS: Mapping[str, str] = {}
 _REQUEST_EVENT = 2
 """Its number in ``wiring.SPOE_EVENTS``."""
 SAMPLING_ONLY = "s."
@@ -76,7 +79,8 @@ class Answerer:
 
     def answer(self, arguments: Mapping[str, object]) -> Answer:
         """Answer one request from the arguments of its SPOE message (names as in ``wiring.arguments``); a missing one is None."""
-        request = _request(arguments)
+        extra_names = _extra_names(tuple(arguments))
+        request = _request(arguments, extra_names)
         if self._excluder is not None and self._excluder.excludes(request):
             # No context of ours: HAProxy hands on the caller's as it came.
             return Answer([("state", encode_state(State(VERSION, excluded=True)))], sampled=False, has_parent=False)
@@ -93,7 +97,7 @@ class Answerer:
             parent_span_id=None if parent is None else parent.span_id,
             host=request.host,
             user_agent=request.user_agent,
-            extras=_extras(arguments, self._added(arguments, decision)),
+            extras=_extras(arguments, extra_names, self._added(arguments, decision)),
             stamps=_stamps(arguments),
             reason=decision.reason or None,
             link=None if inbound.link is None else format_traceparent(inbound.link),
@@ -119,7 +123,9 @@ class Answerer:
         now_unix_micro = _integer(arguments.get("now"))
         if now_unix_micro is None:
             return None
-        name = "session" if event < _REQUEST_EVENT else "state"
+        # In a `listen` section on-backend-tcp-request comes in one frame with on-frontend-tcp-request, before the request.
+        early = event < _REQUEST_EVENT or (arguments.get("state") is None and arguments.get("session") is not None)
+        name = "session" if early else "state"
         token = arguments.get(name)
         state = decode_state(token) if isinstance(token, str) else None
         if state is None:
@@ -138,7 +144,7 @@ def _stamps(arguments: Mapping[str, object]) -> list[int | None] | None:
     return add_stamp(None if session is None else session.stamps, _REQUEST_EVENT, now_unix_micro)
 
 
-def _request(arguments: Mapping[str, object]) -> Request:
+def _request(arguments: Mapping[str, object], extra_names: tuple[str, ...]) -> Request:
     client = arguments.get("client")
     return Request(
         _text(arguments.get("method")),
@@ -146,29 +152,36 @@ def _request(arguments: Mapping[str, object]) -> Request:
         _text(arguments.get("path")),
         _text(arguments.get("frontend")),
         _text(arguments.get("user_agent")),
-        None if client is None else _address(client),
-        {} if arguments.keys() <= _TABLE else _headers(arguments),
+        client if isinstance(client, IPv4Address | IPv6Address) else None,
+        _headers(arguments, extra_names) if extra_names else _NO_HEADERS,
     )
 
 
-@lru_cache(maxsize=4096)
-def _address(value: object) -> str:
-    return str(value)
+@lru_cache(maxsize=_REMEMBERED_MESSAGES)
+def _extra_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of a message's arguments that are not of the table; messages are of very few kinds."""
+    return tuple(name for name in names if name not in _TABLE)
 
 
-def _headers(arguments: Mapping[str, object]) -> dict[str, str]:
-    return {key[2:]: value for key, value in arguments.items() if key.startswith(("q.", SAMPLING_ONLY)) and isinstance(value, str)}
+def _headers(arguments: Mapping[str, object], extra_names: tuple[str, ...]) -> dict[str, str]:
+    return {
+        name[2:]: value
+        for name in extra_names
+        if name.startswith(("q.", SAMPLING_ONLY)) and isinstance(value := arguments[name], str)
+    }
 
 
-def _extras(arguments: Mapping[str, object], added: Sequence[tuple[str, object]] = ()) -> dict[str, str] | None:
-    if arguments.keys() <= _TABLE and not added:
+def _extras(
+    arguments: Mapping[str, object], extra_names: tuple[str, ...], added: Sequence[tuple[str, object]]
+) -> dict[str, str] | None:
+    if not extra_names and not added:
         return None
     extras = {
-        key: text
-        for key, value in arguments.items()
-        if key not in _TABLE and value is not None and not key.startswith(SAMPLING_ONLY) and (text := _as_text(value))
+        name: text
+        for name in extra_names
+        if (value := arguments[name]) is not None and not name.startswith(SAMPLING_ONLY) and (text := _as_text(value))
     }
-    extras.update((DECIDED + key, _as_text(value)) for key, value in added)
+    extras.update((DECIDED + name, _as_text(value)) for name, value in added)
     return extras or None
 
 

@@ -237,8 +237,7 @@ class AttributeBuilder:
                 add((name, value))
             else:
                 add((name, [self._options.redactor.url(value) if kind is _Kind.URL else value]))
-        if not self._options.tls or _value(facts.extras, "tls.version") is None:
-            # HAProxy says of a connection without TLS, too, that its session was not resumed.
+        if not self._options.tls:
             return
         version = _TLS_VERSION.fullmatch(facts.extras.get("tls.version", ""))
         if version is not None:
@@ -249,7 +248,8 @@ class AttributeBuilder:
             if value is not None:
                 add((name, value))
         resumed = facts.extras.get("tls.resumed")
-        if resumed in ("0", "1"):
+        # HAProxy says of a connection without TLS, too, that its session was not resumed.
+        if resumed in ("0", "1") and _value(facts.extras, "tls.version") is not None:
             add((semconv.TLS_RESUMED, resumed == "1"))
 
     def _add_common(self, attributes: Attributes, facts: Facts) -> None:

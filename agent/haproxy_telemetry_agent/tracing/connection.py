@@ -15,6 +15,7 @@ import msgspec
 from . import semconv
 from .connection_ending import ConnectionEnding, read_connection_ending
 from .context import SpanId, server_span_id
+from .limits import SpanLimits
 from .outcome import connection_outcome
 from .request import Request
 from .sampling import Sampler, child_context
@@ -34,7 +35,9 @@ class Connection(msgspec.Struct, frozen=True, gc=False):
     spans: list[Span]
     """SERVER first; empty if the trace is not sampled or this was a probe."""
     is_probe: bool
-    """Connected and closed, no byte, no server: health probes do that, and clients that fail in the TLS handshake."""
+    """Connected and closed, no byte, no server: health probes do that, and clients that fail in a handshake."""
+    reason: str = ""
+    """Why it is sampled or not, where it was not the ordinary sampler."""
 
 
 class ConnectionTracer:
@@ -42,12 +45,14 @@ class ConnectionTracer:
 
     Args:
         sampler: decides for each connection; there is no caller's decision to follow.
+        limits: of the spans.
     """
 
-    __slots__ = ("_sampler",)
+    __slots__ = ("_limits", "_sampler")
 
-    def __init__(self, *, sampler: Sampler) -> None:
+    def __init__(self, *, sampler: Sampler, limits: SpanLimits | None = None) -> None:
         self._sampler = sampler
+        self._limits = SpanLimits() if limits is None else limits
 
     def trace(self, end_unix_nano: int, fields: Mapping[str, str]) -> Connection:
         """The spans of one record (names as in ``wiring.connection_fields``).
@@ -61,16 +66,21 @@ class ConnectionTracer:
         request = Request(frontend=ending.frontend, client_address=ending.client_address)
         decision = self._sampler.decide(ending.trace_id, None, request)
         if not decision.sampled:
-            return Connection(ending, [], is_probe=False)
+            return Connection(ending, [], is_probe=False, reason=decision.reason)
         flags, tracestate = child_context(None, decision)
-        return Connection(ending, _spans(ending, flags, tracestate), is_probe=False)
+        spans = _spans(ending, flags, tracestate)
+        spans[0].attributes.extend(decision.attributes)
+        if decision.reason:
+            spans[0].attributes.append((semconv.HAPROXY_SAMPLING_REASON, decision.reason))
+        for span in spans:
+            self._limits.apply(span)
+        return Connection(ending, spans, is_probe=False, reason=decision.reason)
 
 
 def _is_probe(ending: ConnectionEnding) -> bool:
     if ending.server is not None or ending.received_bytes or ending.sent_bytes:
         return False
-    handshake_failed = ending.tls_version is not None and ending.tls_cipher is None
-    return handshake_failed or ending.termination_state[:1] in _NOBODY_BUT_THE_CLIENT
+    return ending.handshake_failed or ending.termination_state[:1] in _NOBODY_BUT_THE_CLIENT
 
 
 def _spans(ending: ConnectionEnding, flags: int, tracestate: str) -> list[Span]:
@@ -167,7 +177,7 @@ def _server_attributes(ending: ConnectionEnding, queue_milliseconds: int) -> Att
     if ending.backend != ending.frontend:
         add((semconv.HAPROXY_BACKEND_NAME, ending.backend))
     add((semconv.HAPROXY_TERMINATION_STATE, ending.termination_state))
-    if ending.tls_version is not None:
+    if ending.tls_version is not None or ending.handshake_milliseconds > 0:
         _add_timer(add, semconv.HAPROXY_TIME_HANDSHAKE, ending.handshake_milliseconds)
     _add_timer(add, semconv.HAPROXY_TIME_QUEUE, queue_milliseconds)
     _add_timer(add, semconv.HAPROXY_TIME_TOTAL, ending.total_milliseconds)

@@ -24,6 +24,8 @@ class ConnectionEnding(msgspec.Struct, frozen=True, gc=False):
     trace_id: TraceId
     """A version 4 UUID: its last 56 bits are random, and neither half of it is all zero."""
     termination_state: str
+    handshake_failed: bool
+    """TLS or the PROXY protocol; HAProxy writes such records from 3.1 on."""
     frontend: str
     backend: str
     server: str | None
@@ -38,7 +40,7 @@ class ConnectionEnding(msgspec.Struct, frozen=True, gc=False):
     tls_version: str | None
     """None unless HAProxy terminates TLS, such as ``TLSv1.3``."""
     tls_cipher: str | None
-    """As OpenSSL calls it; None with a version: the handshake failed."""
+    """As OpenSSL calls it."""
     server_encrypted: bool
     handshake_milliseconds: int
     turn_milliseconds: int
@@ -76,6 +78,8 @@ def read_connection_ending(end_unix_nano: int, fields: Mapping[str, str]) -> Con
         end_unix_nano,
         _trace_id(fields["id"]),
         fields["ts"],
+        # A connection that breaks later on has an error as well, but is not ended by HAProxy.
+        (_number(fields["fc_err"]) or 0) > 0 and fields["ts"].startswith("P"),
         fields["f"],
         fields["b"],
         # Names in angle brackets stand for no server.

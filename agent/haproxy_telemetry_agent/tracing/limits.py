@@ -29,8 +29,10 @@ class SpanLimits(msgspec.Struct, frozen=True, gc=False):
             del span.attributes[self.attribute_count :]
             span.dropped_attributes_count += excess
         if len(span.events) > self.event_count:
+            span.dropped_events_count += len(span.events) - self.event_count
             del span.events[self.event_count :]
         if len(span.links) > self.link_count:
+            span.dropped_links_count += len(span.links) - self.link_count
             del span.links[self.link_count :]
         if self.attribute_value_length is not None:
             _cut_all(span.attributes, self.attribute_value_length)

@@ -19,6 +19,7 @@ __all__ = ["REDACTED", "Redactor", "is_sensitive_header", "redact_query", "redac
 
 REDACTED = "REDACTED"
 _REMEMBERED_PATHS = 1024
+_AUTHORITY = re.compile(r"((?:[A-Za-z][A-Za-z0-9+.-]*:)?//)([^/]*)")
 _SENSITIVE_HEADER = re.compile(
     r"authorization|cookie|token|secret|passw|credential|api[-_]?key|session|signature|jwt|(?:^|[-_])auth(?:$|[-_])"
 )
@@ -65,14 +66,11 @@ class Redactor:
     def url(self, text: str) -> str:
         """A URL or a part of one, as headers have it: without user information, path and query redacted, no fragment."""
         rest, _, query = text.partition("#")[0].partition("?")
-        scheme, separator, rest = rest.rpartition("://")
-        if separator:
-            authority, slash, path = rest.partition("/")
-            head = f"{scheme}://{authority.rpartition('@')[2]}"
-            path = slash + path
+        match = _AUTHORITY.match(rest)
+        if match is not None:
+            cleaned = f"{match[1]}{match[2].rpartition('@')[2]}{self.path(rest[match.end() :])}"
         else:
-            head, path = "", rest
-        cleaned = head + self.path(path)
+            cleaned = self.path(rest)
         return f"{cleaned}?{self.query(query)}" if query else cleaned
 
     def _scrub_path(self, path: str) -> str:

@@ -5,6 +5,7 @@ not asked about.
 """
 
 from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv6Address
 
 import msgspec
 
@@ -21,8 +22,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     """Without the query."""
     frontend: str | None = None
     user_agent: str | None = None
-    client_address: str | None = None
-    """The TCP peer's, or the one of the PROXY protocol."""
+    client_address: str | IPv4Address | IPv6Address | None = None
+    """The TCP peer's, or the one of the PROXY protocol, as it came."""
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     """Configured headers only, by lower-case name; a header that comes several times: its last line."""
 

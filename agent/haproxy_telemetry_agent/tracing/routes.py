@@ -117,18 +117,16 @@ class RouteTable:
     def __init__(self, entries: Sequence[RouteEntry] = ()) -> None:
         self.size = len(entries)
         self._hosts: dict[str, _Paths] = {}
+        checked: set[str] = set()
         for index, entry in enumerate(entries):
             host = entry.host.lower()
             if _HOST.fullmatch(host) is None:
                 raise RoutesError(f"routes[{index}].host: {entry.host!r}: expected a host, *.suffix, or nothing, and no port")
             if entry.path_type != "Regex" and not entry.path.startswith("/"):
                 raise RoutesError(f"routes[{index}].path: {entry.path!r}: expected a path that begins with /")
-            for name in entry.attributes:
-                if _NAME.fullmatch(name) is None:
-                    raise RoutesError(f"routes[{index}].attributes: {name!r}: expected the name of an attribute")
-                other = collision(name)
-                if other is not None:
-                    raise RoutesError(f"routes[{index}].attributes.{name}: can't stand beside the agent's own {other}: rename it")
+            for name in entry.attributes.keys() - checked:
+                _check_name(name, f"routes[{index}].attributes")
+                checked.add(name)
             try:
                 self._hosts.setdefault(host, _Paths()).add(entry, Route(entry.route or entry.path, tuple(entry.attributes.items())))
             except ValueError as error:
@@ -157,6 +155,14 @@ class RouteTable:
             if paths is not None and (route := paths.match(path)) is not None:
                 return route
         return None
+
+
+def _check_name(name: str, field: str) -> None:
+    if _NAME.fullmatch(name) is None:
+        raise RoutesError(f"{field}: {name!r}: expected the name of an attribute")
+    other = collision(name)
+    if other is not None:
+        raise RoutesError(f"{field}.{name}: can't stand beside the agent's own {other}: rename it")
 
 
 NO_ROUTES = RouteTable()

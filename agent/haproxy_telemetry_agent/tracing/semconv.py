@@ -128,6 +128,7 @@ _OURS = Stability.OURS
 _SERVER, _CLIENT, _BOTH = "SERVER", "CLIENT", "SERVER, CLIENT"
 _ON_ERROR = "on error"
 _WITH_TLS = "spans.tls, and the client came by TLS"
+_WITH_TLS_OR_CONNECTION = "spans.tls or mode tcp, and the client came by TLS"
 _WITH_GRPC = "spans.grpc, and the request is a gRPC call"
 _ON_LINKS = "links"
 _CONNECTION = "frontends in mode tcp"
@@ -172,9 +173,9 @@ ATTRIBUTES: tuple[Definition, ...] = (
     Definition(PEER_SERVICE, "string", Stability.DEPRECATED, _CLIENT, "the same as service.peer.name", "spans.peerService"),
     # TLS of the client's connection.
     Definition(TLS_PROTOCOL_NAME, "string", _DEVELOPMENT, _SERVER, "`tls` or `ssl`", _WITH_TLS),
-    Definition(TLS_PROTOCOL_VERSION, "string", _DEVELOPMENT, _SERVER, "such as `1.3`", _WITH_TLS),
-    Definition(TLS_CIPHER, "string", _DEVELOPMENT, _SERVER, "cipher, as OpenSSL calls it", _WITH_TLS),
-    Definition(TLS_NEXT_PROTOCOL, "string", _DEVELOPMENT, _SERVER, "ALPN, such as `h2`", _WITH_TLS),
+    Definition(TLS_PROTOCOL_VERSION, "string", _DEVELOPMENT, _SERVER, "such as `1.3`", _WITH_TLS_OR_CONNECTION),
+    Definition(TLS_CIPHER, "string", _DEVELOPMENT, _SERVER, "cipher, as OpenSSL calls it", _WITH_TLS_OR_CONNECTION),
+    Definition(TLS_NEXT_PROTOCOL, "string", _DEVELOPMENT, _SERVER, "ALPN, such as `h2`", _WITH_TLS_OR_CONNECTION),
     Definition(TLS_RESUMED, "boolean", _DEVELOPMENT, _SERVER, "whether a session was resumed", _WITH_TLS),
     Definition(TLS_CLIENT_SUBJECT, "string", _DEVELOPMENT, _SERVER, "subject of the client's certificate", _WITH_TLS),
     Definition(

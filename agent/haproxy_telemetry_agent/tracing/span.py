@@ -73,3 +73,5 @@ class Span(msgspec.Struct, gc=False):
     events: list[Event] = msgspec.field(default_factory=list)
     dropped_attributes_count: int = 0
     """Attributes that a limit took away."""
+    dropped_events_count: int = 0
+    dropped_links_count: int = 0

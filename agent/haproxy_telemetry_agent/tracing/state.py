@@ -45,8 +45,6 @@ class State(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """``traceparent`` of a caller that is not trusted to be the parent."""
 
 
-_ORDINARY_ELEMENTS = 6
-_NOTHING_MORE = msgspec.structs.astuple(State(VERSION))[_ORDINARY_ELEMENTS:]
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(State)
 
@@ -70,9 +68,19 @@ def decode_state(token: str) -> State | None:
 
 
 def _encode(state: State) -> bytes:
-    elements = msgspec.structs.astuple(state)
-    # The rest is for the few who asked for it.
-    return _encoder.encode(elements[:_ORDINARY_ELEMENTS] if elements[_ORDINARY_ELEMENTS:] == _NOTHING_MORE else elements)
+    if state.extras is None and state.stamps is None and state.reason is None and state.link is None and not state.excluded:
+        # The rest is for the few who asked for it.
+        return _encoder.encode(
+            (
+                state.version,
+                state.start_unix_micro,
+                state.seen_unix_micro,
+                state.parent_span_id,
+                state.host,
+                state.user_agent,
+            )
+        )
+    return _encoder.encode(state)
 
 
 def _fit(extras: dict[str, str] | None) -> dict[str, str] | None:

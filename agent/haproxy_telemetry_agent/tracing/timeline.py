@@ -27,14 +27,14 @@ class Timeline(msgspec.Struct, frozen=True, gc=False):
         """The server's connection was there; None if there never was one."""
         if ending.server is None or ending.connect_milliseconds < 0:
             return None
-        return min(self.turn + ending.connect_milliseconds * _NANOSECONDS_PER_MILLISECOND, self.end)
+        return min(self.turn + _at_least_nanoseconds(ending.connect_milliseconds), self.end)
 
     def responded(self, ending: Ending) -> int | None:
         """The server's response headers were there; None if they never came."""
         connected = self.connected(ending)
         if connected is None or ending.response_milliseconds < 0:
             return None
-        return min(connected + ending.response_milliseconds * _NANOSECONDS_PER_MILLISECOND, self.end)
+        return min(connected + _at_least_nanoseconds(ending.response_milliseconds), self.end)
 
 
 def timeline(ending: Ending) -> Timeline:
@@ -63,9 +63,12 @@ def _start_unix_nano(ending: Ending) -> int:
 
 def _turn_unix_nano(ending: Ending, start_unix_nano: int) -> int:
     """Never later than it was: our last rule's clock (rules behind it may take longer, which only ``TR`` knows), and timers."""
-    request_milliseconds = max(ending.request_milliseconds - 1, 0)
-    turn = start_unix_nano + request_milliseconds * _NANOSECONDS_PER_MILLISECOND
+    turn = start_unix_nano + _at_least_nanoseconds(ending.request_milliseconds)
     if ending.routed_unix_micro is not None:
         turn = max(turn, ending.routed_unix_micro * _NANOSECONDS_PER_MICROSECOND)
-    turn += max(ending.queue_milliseconds, 0) * _NANOSECONDS_PER_MILLISECOND
-    return min(turn, ending.end_unix_nano)
+    return min(turn + _at_least_nanoseconds(ending.queue_milliseconds), ending.end_unix_nano)
+
+
+def _at_least_nanoseconds(timer_milliseconds: int) -> int:
+    """A timer is the difference of two clocks that were both cut to milliseconds: it may be almost one too long (measured)."""
+    return max(timer_milliseconds - 1, 0) * _NANOSECONDS_PER_MILLISECOND

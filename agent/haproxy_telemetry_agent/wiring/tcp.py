@@ -2,9 +2,9 @@
 
 No line has a condition, on purpose. HAProxy waits for the client's bytes (up to the user's ``tcp-request inspect-delay``) to decide
 a condition on them: where the server speaks first, each connection would wait in vain. ``set-var`` itself waits for nothing, and
-HAProxy goes through all rules again whenever a rule behind it had to wait. So the server name of TLS passthrough is known exactly
-where the user's own rules wait for it, and no connection ever waits for us (measured on 2.6 to 3.2: 0 of 100 names without such a
-rule, all of them with one).
+HAProxy goes through all rules again whenever a rule behind it had to wait. So the server name of TLS passthrough is known wherever
+the user's own rules wait for it, and no connection ever waits for us (measured on 2.6 to 3.2: without such a rule a name is known
+only if the client's first bytes happen to be there already, 0 of 100 times).
 """
 
 from .connection_fields import CONNECTION_FIELDS

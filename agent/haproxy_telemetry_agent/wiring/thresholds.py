@@ -17,7 +17,8 @@ The lines go in this order, in front of all that makes spans or headers:
 4. ``tracestate_lines`` set ``txn.otel.tracestate`` of traces that begin here and are sampled.
 
 What the agent does and HAProxy can't: caps on traces, plugins, the debug flags of B3 and Jaeger, and a caller's explicit randomness
-(``rv``), which only matters where a rule overrides the caller.
+(``rv``), which only matters where a rule overrides the caller. HAProxy's regular expressions see all of a path, the agent's its
+beginning.
 """
 
 import re

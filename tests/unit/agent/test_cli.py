@@ -10,6 +10,7 @@ import pytest
 from haproxy_telemetry_agent import cli, settings
 from haproxy_telemetry_agent.cli import main
 from haproxy_telemetry_agent.guide import render_guide
+from haproxy_telemetry_agent.reference import render_reference
 from haproxy_telemetry_agent.version import VERSION
 from haproxy_telemetry_agent.wiring import Plan, Sampling, render_frontend, render_sections, render_spoe, render_tcp_frontend
 
@@ -56,6 +57,11 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"haproxy-telemetry-agent {VERSION}\n"
 
 
+def test_attributes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["attributes"]) == OK
+    assert capsys.readouterr().out == render_reference()
+
+
 def test_schema(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema"]) == OK
     assert json.loads(capsys.readouterr().out) == settings.schema()
@@ -85,6 +91,11 @@ class TestConfig:
     def test_a_profile_may_be_named(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["config", "--profile", "Stream"]) == OK
         assert capsys.readouterr().out == render_guide(Plan(profile="Stream"))
+
+    def test_it_must_fit_the_settings(self, capsys: pytest.CaptureFixture[str], write_file: WriteFile) -> None:
+        arguments = ["config", "--profile", "Stream", "--config", write_file("sampling: {maxTracesPerSecond: 5}")]
+        assert main(arguments) == MISUSED
+        assert "sampling.maxTracesPerSecond: 5.0: with profile Stream" in capsys.readouterr().err
 
     def test_profile_stream_has_no_spoe_file(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["config", "--profile", "Stream", "--section", "spoe"]) == MISUSED

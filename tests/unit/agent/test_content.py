@@ -1,31 +1,113 @@
 """Content: what the settings want of spans is asked of HAProxy, and comes out as attributes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from haproxy_telemetry_agent.content import captures, make_attribute_builder, make_limits
 from haproxy_telemetry_agent.settings import Settings, parse_settings
+from haproxy_telemetry_agent.settings.spans import Spans
 from haproxy_telemetry_agent.tracing.attributes import AttributeBuilder
-from haproxy_telemetry_agent.tracing.ending import Ending, read_ending
+from haproxy_telemetry_agent.tracing.ending import read_ending
 from haproxy_telemetry_agent.tracing.limits import SpanLimits
-from haproxy_telemetry_agent.wiring import FIELDS, Capture
+from haproxy_telemetry_agent.tracing.routes import parse_routes
+from haproxy_telemetry_agent.tracing.span import Attribute
+from haproxy_telemetry_agent.wiring import Capture, Plan, record_fields
 
-NUMBERS = ("ST", "TR", "Tw", "Tc", "Tr", "Ta", "rc", "bq", "sq", "U", "B", "ssl_bc")
+RECORD = {field.name: "-" for field in record_fields(Plan())} | {
+    "ST": "200",
+    "ts": "--",
+    "HM": "GET",
+    "HV": "HTTP/1.1",
+    "f": "fe",
+    "b": "shop_cart_http",
+    "s": "one",
+    "ci": "192.0.2.10",
+    "host": "shop.example",
+    "HPO": "/users/ann",
+    "HQ": "?page=1&email=x",
+    **dict.fromkeys(("TR", "Tw", "Tc", "Tr", "Ta", "rc", "bq", "sq", "U", "B", "ssl_bc"), "0"),
+}
+EXTRAS = {
+    "q.x-tenant": "acme",
+    "q.authorization": "s3cret",
+    "r.cache-control": "no-store",
+    "x.country": "DE",
+    "tls.alpn": "h2",
+    "content_type": "application/grpc",
+    "x-forwarded-for": "9.9.9.9",
+}
 
 
-def settings_with(**spans: object) -> Settings:
-    return parse_settings({"spans": spans})
+def spans(**fields: Any) -> Spans:
+    return parse_settings({"spans": fields}).spans
 
 
-def ending() -> Ending:
-    fields = {field.name: "-" for field in FIELDS if field.record} | dict.fromkeys(NUMBERS, "0")
-    return read_ending(1, fields | {"HM": "GET", "HV": "HTTP/1.1", "HPO": "/x", "HQ": "?token=a&b=1", "s": "one", "ci": "10.0.0.1"})
+def attributes(builder: AttributeBuilder) -> tuple[dict[str, Attribute], dict[str, Attribute]]:
+    ending = read_ending(10**18, RECORD)
+    facts = builder.read(ending, EXTRAS)
+    return dict(builder.server(ending, facts)), dict(builder.client(ending, facts, 200))
 
 
-def server_attributes(builder: AttributeBuilder, extras: Mapping[str, str]) -> dict[str, object]:
-    facts = builder.read(ending(), extras)
-    return dict(builder.server(ending(), facts))
+def test_the_default_settings_are_the_cores_defaults() -> None:
+    assert attributes(make_attribute_builder(Spans(), {})) == attributes(AttributeBuilder())
+    assert make_limits(Spans()) == SpanLimits()
+
+
+def test_every_setting_arrives() -> None:
+    settings = spans(
+        queryMode="AllowList",
+        allowedQueryParameters=["page"],
+        scrubPaths=[{"pattern": "^/users/[^/]+", "replacement": "/users/N"}],
+        knownMethods=["BREW"],
+        forwarded={"trust": "TrustedNetworks", "networks": ["192.0.2.0/24"], "headers": "XForwarded"},
+        requestHeaders=["X-Tenant"],
+        responseHeaders=["Cache-Control"],
+        attributes=[
+            {"name": "region", "value": "eu"},
+            {"name": "rack", "env": "RACK"},
+            {"name": "none", "env": "NONE"},
+            {"name": "tenant", "requestHeader": "X-Tenant"},
+        ],
+        samples=[{"name": "country", "fetch": "src"}],
+        tls=True,
+        grpc=True,
+        servicePeerName="KubernetesBackend",
+        peerService=True,
+    )
+    routes = parse_routes({"routes": [{"path": "/users"}]})
+    server, client = attributes(make_attribute_builder(settings, {"RACK": "r7", "NONE": ""}, routes))
+    expected = {
+        "http.request.method": "_OTHER",
+        "url.path": "/users/N",
+        "url.query": "page=1&email=REDACTED",
+        "client.address": "9.9.9.9",
+        "http.route": "/users",
+        "http.request.header.x-tenant": ["acme"],
+        "http.response.header.cache-control": ["no-store"],
+        "region": "eu",
+        "rack": "r7",
+        "tenant": "acme",
+        "haproxy.country": "DE",
+        "tls.next_protocol": "h2",
+        "rpc.system.name": "grpc",
+    }
+    assert {name: server[name] for name in expected} == expected
+    assert "none" not in server
+    assert "s3cret" not in str(server) + str(client)
+    assert (client["service.peer.name"], client["service.peer.namespace"], client["peer.service"]) == ("cart", "shop", "cart")
+
+
+def test_redaction_of_queries_can_be_off_or_have_another_list() -> None:
+    query: Callable[[Spans], Attribute] = lambda settings: attributes(make_attribute_builder(settings, {}))[0]["url.query"]  # noqa: E731
+    assert query(spans(redactQuery=False, sensitiveQueryParameters=["email"])) == "page=1&email=x"
+    assert query(spans(sensitiveQueryParameters=["email"])) == "page=1&email=REDACTED"
+
+
+def test_limits() -> None:
+    settings = spans(limits={"attributeCount": 1, "attributeValueLength": 2, "eventCount": 3, "linkCount": 4})
+    assert make_limits(settings) == SpanLimits(attribute_count=1, attribute_value_length=2, event_count=3, link_count=4)
 
 
 def test_by_default_nothing_is_captured() -> None:
@@ -51,68 +133,27 @@ def test_by_default_nothing_is_captured() -> None:
     ],
 )
 def test_what_is_wanted_is_asked_for(spans: dict[str, object], expected: list[Capture]) -> None:
-    assert list(captures(settings_with(**spans), [])) == expected
+    assert list(captures(parse_settings({"spans": spans}), [])) == expected
 
 
 def test_a_header_that_only_sampling_looks_at_stays_out_of_the_record() -> None:
-    assert captures(settings_with(requestHeaders=["X-A"]), ["x-a", "x-b"]) == (
+    assert captures(parse_settings({"spans": {"requestHeaders": ["X-A"]}}), ["x-a", "x-b"]) == (
         Capture("q.x-a", "req.fhdr(x-a)"),
         Capture("s.x-b", "req.fhdr(x-b)", "decision"),
     )
 
 
-def test_what_is_captured_is_shown_and_nothing_else() -> None:
-    settings = settings_with(
-        requestHeaders=["X-Tenant"],
-        responseHeaders=["Age"],
-        samples=[{"name": "rtt", "fetch": "fc_rtt"}],
-        attributes=[{"name": "region", "value": "eu"}, {"name": "zone", "env": "ZONE"}, {"name": "unset", "env": "UNSET"}],
-        tls=True,
+def test_every_key_that_is_captured_is_one_that_the_builder_knows() -> None:
+    settings = parse_settings(
+        {
+            "spans": {
+                "requestHeaders": ["X-Tenant"],
+                "responseHeaders": ["Cache-Control"],
+                "samples": [{"name": "country", "fetch": "src"}],
+                "tls": True,
+                "grpc": True,
+                "forwarded": {"trust": "All"},
+            }
+        }
     )
-    builder = make_attribute_builder(settings.spans, {"ZONE": "a"})
-    extras = {"q.x-tenant": "t", "r.age": "3", "x.rtt": "7", "q.other": "no", "tls.version": "TLSv1.3", "tls.cipher": "AES"}
-    attributes = server_attributes(builder, extras)
-    assert (
-        attributes.items()
-        >= {
-            "http.request.header.x-tenant": ["t"],
-            "http.response.header.age": ["3"],
-            "haproxy.rtt": "7",
-            "region": "eu",
-            "zone": "a",
-            "tls.protocol.version": "1.3",
-            "tls.cipher": "AES",
-        }.items()
-    )
-    assert not {name for name in attributes if "other" in name or "unset" in name}
-    # Every key that is captured is one that the builder knows.
-    assert {capture.key for capture in captures(settings, [])} >= set(extras) - {"q.other"}
-
-
-@pytest.mark.parametrize(("version", "expected"), [("TLSv1.3", False), ("-", None), ("", None)])
-def test_a_connection_without_tls_resumes_nothing(version: str, expected: bool | None) -> None:
-    builder = make_attribute_builder(settings_with(tls=True).spans, {})
-    attributes = server_attributes(builder, {"tls.version": version, "tls.resumed": "0"})
-    assert attributes.get("tls.resumed") is expected
-
-
-def test_redaction_and_forwarded_headers() -> None:
-    settings = settings_with(
-        queryMode="AllowList",
-        allowedQueryParameters=["b"],
-        scrubPaths=[{"pattern": "^/x$", "replacement": "/y"}],
-        forwarded={"trust": "TrustedNetworks", "networks": ["10.0.0.0/8"]},
-    )
-    attributes = server_attributes(make_attribute_builder(settings.spans, {}), {"x-forwarded-for": "192.0.2.7"})
-    assert (attributes["url.query"], attributes["url.path"], attributes["client.address"]) == (
-        "token=REDACTED&b=1",
-        "/y",
-        "192.0.2.7",
-    )
-
-
-def test_limits() -> None:
-    assert make_limits(Settings().spans) == SpanLimits()
-    assert make_limits(
-        settings_with(limits={"attributeCount": 5, "attributeValueLength": 7, "eventCount": 1, "linkCount": 0}).spans
-    ) == (SpanLimits(5, 7, 1, 0))
+    assert {capture.key for capture in captures(settings, [])} >= set(EXTRAS) - {"q.authorization"}

@@ -8,10 +8,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 
-from haproxy_telemetry_agent.pipeline import Pipeline
-from haproxy_telemetry_agent.spop import Message, SetVar, VarScope
+from haproxy_telemetry_agent.pipeline import _MINILANG_WARNINGS, Pipeline
+from haproxy_telemetry_agent.spop import Message, SetVar, UnsetVar, Value, VarScope
+from haproxy_telemetry_agent.spop.messages import decode_actions, encode_actions
 from haproxy_telemetry_agent.telemetry import PREFIX, Telemetry
-from haproxy_telemetry_agent.tracing import AlwaysOn, Answerer, ConnectionTracer, ExchangeTracer, IdGenerator, ParentBased
+from haproxy_telemetry_agent.tracing import (
+    AlwaysOn,
+    Answerer,
+    ConnectionTracer,
+    ExchangeTracer,
+    IdGenerator,
+    MiniLanguage,
+    MiniLimits,
+    ParentBased,
+    Sampler,
+    SpanContext,
+    TraceId,
+    WarningReason,
+)
+from haproxy_telemetry_agent.tracing.request import Request
+from haproxy_telemetry_agent.tracing.sampling import Decision
 from haproxy_telemetry_agent.wiring import CONNECTION_FIELDS, REQUEST_MESSAGE, Plan, record_fields
 
 TIME = "2026-11-22T13:50:34.119025+00:00"
@@ -20,6 +36,18 @@ TEXTS = {"ts": "--", "HM": "GET", "HV": "HTTP/1.1", "f": "fe", "b": "be", "s": "
 PARAMETERS = {field.name: "-" for field in record_fields(Plan())} | NUMBERS | TEXTS
 SAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
+LIMITS = MiniLimits(
+    max_exchanges=1_000,
+    max_bytes=10_000_000,
+    max_spans=10,
+    max_tags=10,
+    max_text_characters=100,
+    request_silence_seconds=60,
+    server_silence_seconds=60,
+    upgraded_silence_seconds=60,
+)
+MINUTE_NANO = 60_000_000_000
+
 
 def record_of(time: str = TIME, **changes: str) -> bytes:
     """A record of HAProxy's, as its ring would send it."""
@@ -27,7 +55,7 @@ def record_of(time: str = TIME, **changes: str) -> bytes:
     return f"<134>1 {time} - haproxy 37 - [ht@1 {body}] message".encode()
 
 
-CONNECTION_NUMBERS = dict.fromkeys(("Th", "Tw", "Tc", "Tt", "rc", "bq", "sq", "U", "B"), "1")
+CONNECTION_NUMBERS = dict.fromkeys(("fc_err", "Th", "Tw", "Tc", "Tt", "rc", "bq", "sq", "U", "B"), "1")
 CONNECTION_TEXTS = {"id": "4bf92f35-77b3-4da6-a3ce-929d0e0e4736", "ts": "--", "f": "mail", "b": "imap", "s": "one", "ssl_bc": "0"}
 CONNECTION_PARAMETERS = {field.name: "-" for field in CONNECTION_FIELDS} | CONNECTION_NUMBERS | CONNECTION_TEXTS
 
@@ -41,17 +69,20 @@ def connection_record_of(**changes: str) -> bytes:
 class Agent:
     """A pipeline, what came out of it, and what it counted."""
 
-    def __init__(self) -> None:
+    def __init__(self, connection_sampler: Sampler | None = None) -> None:
         self.telemetry = Telemetry()
         self.exported: list[OtlpSpan] = []
+        self.now_unix_nano = 1_000
         ids = IdGenerator(random.Random(1).getrandbits)
         sampler = ParentBased(AlwaysOn())
         self.pipeline = Pipeline(
             answerer=Answerer(sampler=sampler, ids=ids),
             tracer=ExchangeTracer(sampler=sampler, ids=ids),
-            connection_tracer=ConnectionTracer(sampler=sampler),
+            connection_tracer=ConnectionTracer(sampler=connection_sampler or sampler),
+            minilanguage=MiniLanguage(sampler=sampler, ids=ids, limits=LIMITS),
             telemetry=self.telemetry,
             offer=lambda span: self.exported.append(OtlpSpan.FromString(span)),
+            now_unix_nano=lambda: self.now_unix_nano,
         )
 
     def counted(self) -> dict[tuple[str, ...], float]:
@@ -92,6 +123,71 @@ class TestNotify:
 
     def test_nothing_asked_is_nothing_answered(self, agent: Agent) -> None:
         assert agent.pipeline.notify([]) == []
+
+
+class TestMinilanguage:
+    OPEN = Message("opened", [("id", "x"), ("span", "root")])
+    CONTEXT = Message("request", [("id", "x"), ("traceparent", SAMPLED), ("span", "next"), ("child-of", "root")])
+    SERVER = Message("reached", [("id", "x"), ("span", "Server session"), ("child-of", "root")])
+    FINISH = Message("finished", [("id", "x"), ("finish", "*")])
+
+    def test_its_context_is_told_in_two_scopes_and_later_in_one(self, agent: Agent) -> None:
+        actions = agent.pipeline.notify([self.OPEN])
+        assert [(action.scope, action.name) for action in actions] == [
+            (VarScope.TRANSACTION, "traceparent"),
+            (VarScope.TRANSACTION, "tracestate"),
+            (VarScope.REQUEST, "traceparent"),
+            (VarScope.REQUEST, "tracestate"),
+        ]
+        assert {action.scope for action in agent.pipeline.notify([self.SERVER])} == {VarScope.TRANSACTION}
+
+    def test_what_is_no_longer_true_is_taken_back(self, agent: Agent) -> None:
+        agent.pipeline.notify([self.OPEN])
+        actions = agent.pipeline.notify([self.CONTEXT])
+        assert UnsetVar(VarScope.TRANSACTION, "tracestate") in actions
+        assert UnsetVar(VarScope.REQUEST, "tracestate") in actions
+
+    def test_messages_of_one_frame_have_one_time(self, agent: Agent) -> None:
+        agent.pipeline.notify([self.OPEN, self.SERVER])
+        agent.now_unix_nano += 500
+        agent.pipeline.notify([self.FINISH])
+        assert {(span.start_time_unix_nano, span.end_time_unix_nano) for span in agent.exported} == {(1_000, 1_500)}
+        assert agent.counted() == {
+            ("messages", "minilang"): 3,
+            ("minilang_spans_made", "server"): 1,
+            ("minilang_spans_made", "internal"): 1,
+        }
+
+    def test_warnings_are_counted_each_and_told_once_a_message(self, agent: Agent, caplog: pytest.LogCaptureFixture) -> None:
+        agent.pipeline.notify([Message("wrong", [("id", "x"), ("finish", "a"), ("finish", "b")])])
+        assert agent.counted() == {("messages", "minilang"): 1, ("minilang_warnings", "finish_not_open"): 2}
+        assert caplog.messages == ["message 'wrong', argument 'finish=a': no such span is open"]
+
+    def test_every_warning_has_words_of_its_own(self) -> None:
+        assert _MINILANG_WARNINGS.keys() == set(WarningReason)
+        assert len(set(_MINILANG_WARNINGS.values())) == len(WarningReason)
+
+    def test_what_is_silent_too_long_is_sent(self, agent: Agent) -> None:
+        agent.pipeline.notify([self.OPEN])
+        assert not agent.pipeline.expire()
+        assert agent.exported == []
+        agent.now_unix_nano += MINUTE_NANO
+        assert not agent.pipeline.expire()
+        assert [span.end_time_unix_nano for span in agent.exported] == [1_000]
+
+    def test_many_are_closed_in_parts(self, agent: Agent) -> None:
+        for number in range(250):
+            agent.pipeline.notify([Message("opened", [("id", number), ("span", "root")])])
+        agent.now_unix_nano += MINUTE_NANO
+        assert agent.pipeline.expire()
+        assert len(agent.exported) == 200
+        assert not agent.pipeline.expire()
+        assert len(agent.exported) == 250
+
+    def test_a_stop_sends_what_is_open(self, agent: Agent) -> None:
+        agent.pipeline.notify([self.OPEN])
+        agent.pipeline.close()
+        assert len(agent.exported) == 1
 
 
 class TestRecord:
@@ -139,6 +235,16 @@ class TestRecord:
             ("spans_made", "server"): 1,
             ("spans_made", "client"): 1,
         }
+
+    def test_of_a_connection_that_a_rule_decided_on_counts_for_the_rule(self) -> None:
+        class Ruled:
+            def decide(self, trace_id: TraceId, parent: SpanContext | None, request: Request) -> Decision:
+                return Decision(sampled=False, threshold=None, reason="rule mail")
+
+        agent = Agent(connection_sampler=Ruled())
+        agent.pipeline.record(connection_record_of())
+        assert agent.exported == []
+        assert agent.counted() == {("exchanges_recorded", "connection"): 1, ("sampling_reasons", "rule"): 1}
 
     def test_of_a_probe_is_counted_only(self, agent: Agent) -> None:
         agent.pipeline.record(connection_record_of(s="<NOSRV>", ts="CR", U="0", B="0"))
@@ -209,3 +315,23 @@ def test_every_record_is_counted_once_whatever_it_is(records: list[bytes]) -> No
     counted = agent.counted()
     assert sum(value for key, value in counted.items() if key[0] in ("exchanges_recorded", "records_skipped")) == len(records)
     assert sum(value for key, value in counted.items() if key[0] == "spans_made") == len(agent.exported)
+
+
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1), st.text(max_size=9), st.binary(max_size=3), st.ip_addresses()
+)
+WORDS = st.sampled_from(["id", "span", "child-of", "follows-from", "tag", "baggage", "log", "finish", "traceparent", "", "other"])
+MINI_ARGUMENTS = st.lists(st.tuples(WORDS, st.one_of(st.sampled_from(["a", "b", "*", SAMPLED]), VALUES)), max_size=20)
+
+
+@given(notifies=st.lists(st.lists(MINI_ARGUMENTS, max_size=3), max_size=5))
+def test_every_message_is_counted_once_and_every_span_is_sent(notifies: list[list[list[tuple[str, Value]]]]) -> None:
+    agent = Agent()
+    for arguments in notifies:
+        actions = agent.pipeline.notify([Message("any", one) for one in arguments])
+        assert decode_actions(encode_actions(actions)) == actions
+    agent.pipeline.close()
+    counted = agent.counted()
+    assert sum(value for key, value in counted.items() if key[0] == "messages") == sum(map(len, notifies))
+    assert sum(value for key, value in counted.items() if key[0] == "minilang_spans_made") == len(agent.exported)
+    assert len({span.span_id for span in agent.exported}) == len(agent.exported)

@@ -94,6 +94,12 @@ class TestAnswer:
         recorder = answering(sdk.Decision.RECORD_AND_SAMPLE, {"a": "x", "b": 1, "c": 0.5, "d": True, "e": ("x", "y"), "f": b"x"})
         assert decide(recorder).attributes == (("a", "x"), ("b", 1), ("c", 0.5), ("d", True), ("e", ["x", "y"]))
 
+    def test_attributes_are_bounded(self) -> None:
+        many: dict[str, Any] = {"text": "x" * 1000, "list": ["x" * 1000] * 1000, "big": 1 << 63, "least": -(1 << 63) + 1}
+        attributes = decide(answering(sdk.Decision.RECORD_AND_SAMPLE, many | {str(number): 1 for number in range(100)})).attributes
+        assert attributes[:3] == (("text", "x" * 256), ("list", ["x" * 256] * 16), ("least", -(1 << 63) + 1))
+        assert len(attributes) == 16
+
     @pytest.mark.parametrize(
         ("tracestate", "threshold"),
         [

@@ -1,5 +1,6 @@
 """The agent's own metrics, as Prometheus reads them."""
 
+import random
 from collections.abc import Callable, Iterable
 
 import pytest
@@ -14,7 +15,17 @@ from haproxy_telemetry_agent.export import Result, SpanQueue, Verdict
 from haproxy_telemetry_agent.records import SkipReason
 from haproxy_telemetry_agent.spop import StatusCode
 from haproxy_telemetry_agent.telemetry import PREFIX, Telemetry
-from haproxy_telemetry_agent.tracing import Span, SpanId, SpanKind, TraceId
+from haproxy_telemetry_agent.tracing import (
+    AlwaysOn,
+    IdGenerator,
+    MiniLanguage,
+    MiniLimits,
+    Span,
+    SpanId,
+    SpanKind,
+    TraceId,
+    WarningReason,
+)
 
 Samples = dict[str, float]
 """Values by series, as ``name{label=value}`` without our prefix."""
@@ -84,6 +95,9 @@ def what_changed(telemetry: Telemetry, act: Callable[[], None]) -> Samples:
             lambda it: it.spans_made(spans_of(*SpanKind)),
             {f"spans_made_total{{kind={kind}}}": 1 for kind in ("server", "client", "internal")},
         ),
+        (lambda it: it.minilang_span_made(SpanKind.SERVER), {"minilang_spans_made_total{kind=server}": 1}),
+        (lambda it: it.minilang_span_made(SpanKind.INTERNAL), {"minilang_spans_made_total{kind=internal}": 1}),
+        (lambda it: it.minilang_warned("no_id"), {"minilang_warnings_total{reason=no_id}": 1}),
         (lambda it: it.dropped(7, "queue_full"), {"spans_dropped_total{reason=queue_full}": 7}),
     ],
 )
@@ -129,6 +143,32 @@ def test_a_queue_is_shown_once_it_is_known(telemetry: Telemetry) -> None:
     assert (samples["queue_size"], samples["queue_size_bytes"], samples["queue_capacity"]) == (1, 5, 7)
 
 
+def test_the_minilanguage_is_shown_once_it_is_known(telemetry: Telemetry) -> None:
+    assert not any(series.startswith("minilang_exchanges") for series in samples_of(telemetry))
+    limits = MiniLimits(
+        max_exchanges=1,
+        max_bytes=100_000,
+        max_spans=1,
+        max_tags=1,
+        max_text_characters=100,
+        request_silence_seconds=1,
+        server_silence_seconds=1,
+        upgraded_silence_seconds=1,
+    )
+    minilanguage = MiniLanguage(sampler=AlwaysOn(), ids=IdGenerator(random.Random(1).getrandbits), limits=limits)
+    telemetry.watch_minilanguage(minilanguage)
+    for number in range(3):
+        minilanguage.receive("message", [("id", number), ("span", "root")], number)
+    samples = samples_of(telemetry)
+    assert samples["minilang_exchanges_open"] == 1
+    assert samples["minilang_exchanges_open_bytes"] == minilanguage.size_bytes > 0
+    assert [samples[f"minilang_exchanges_expired_total{{reason={reason}}}"] for reason in ("time", "limit", "shutdown")] == [
+        0,
+        2,
+        0,
+    ]
+
+
 class TestFirstScrape:
     """What can be known beforehand is there at 0: ``rate()`` sees the first event."""
 
@@ -140,6 +180,8 @@ class TestFirstScrape:
             ("spans_dropped_total", "reason", ["queue_full", "rejected", "retry_exhausted", "shutdown"]),
             ("spans_made_total", "kind", ["server", "client", "internal"]),
             ("exchanges_recorded_total", "start", ["answered", "unanswered", "unasked", "no_request", "connection", "probe"]),
+            ("minilang_spans_made_total", "kind", ["server", "internal"]),
+            ("minilang_warnings_total", "reason", [reason.value for reason in WarningReason]),
             (
                 "exchanges_answered_total",
                 "parent",

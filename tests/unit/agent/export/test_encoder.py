@@ -65,6 +65,8 @@ SPANS = st.builds(
     ),
     events=st.lists(st.builds(Event, time_unix_nano=UINT64, name=TEXT, attributes=ATTRIBUTES), max_size=2),
     dropped_attributes_count=st.integers(0, 2**32 - 1),
+    dropped_events_count=st.integers(0, 2**32 - 1),
+    dropped_links_count=st.integers(0, 2**32 - 1),
 )
 
 HAS_IS_REMOTE, IS_REMOTE = 0x100, 0x200
@@ -108,6 +110,8 @@ class TestSpan:
         assert decoded.status.message == ("" if span.status is SpanStatus.UNSET else span.status_message)
         assert decoded.flags == span.flags | HAS_IS_REMOTE | (IS_REMOTE if span.parent_is_remote else 0)
         assert decoded.dropped_attributes_count == span.dropped_attributes_count
+        assert decoded.dropped_events_count == span.dropped_events_count
+        assert decoded.dropped_links_count == span.dropped_links_count
         assert [(event.time_unix_nano, event.name, [*event.attributes]) for event in decoded.events] == [
             (event.time_unix_nano, event.name, key_values(event.attributes)) for event in span.events
         ]
@@ -241,7 +245,8 @@ class TestAgainstTheSdk:
             # Only an error has a message, and only a parent can be remote: the SDK drops what else is said.
             span.status_message = span.status_message if span.status is SpanStatus.ERROR else ""
             span.parent_is_remote = span.parent_is_remote and span.parent_span_id is not None
-            span.dropped_attributes_count = 0  # the SDK counts what it drops itself
+            # The SDK counts what it drops itself.
+            span.dropped_attributes_count = span.dropped_events_count = span.dropped_links_count = 0
         expected = encode_spans([self.sdk_span(span) for span in spans])
         for ours, theirs in zip(spans, expected.resource_spans[0].scope_spans[0].spans, strict=True):
             theirs.flags |= ours.flags

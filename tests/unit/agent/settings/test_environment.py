@@ -53,6 +53,14 @@ def value_at(document: dict[str, Any], field: str) -> Any:
         ("OTEL_PROPAGATORS", "xray,jaeger,b3multi,xray", "propagation.propagators", ["xray", "jaeger", "b3multi"]),
         ("OTEL_PROPAGATORS", "None", "propagation.propagators", ["none"]),
         ("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS", "GET, BREW,,", "spans.knownMethods", ["GET", "BREW"]),
+        ("OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST", "X-A,x-b,x-a", "spans.requestHeaders", ["x-a", "x-b"]),
+        ("OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_RESPONSE", "Age", "spans.responseHeaders", ["age"]),
+        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "64", "spans.limits.attributeCount", 64),
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "0", "spans.limits.attributeCount", 0),
+        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "256", "spans.limits.attributeValueLength", 256),
+        ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "12", "spans.limits.attributeValueLength", 12),
+        ("OTEL_SPAN_EVENT_COUNT_LIMIT", "1", "spans.limits.eventCount", 1),
+        ("OTEL_SPAN_LINK_COUNT_LIMIT", "2", "spans.limits.linkCount", 2),
         ("OTEL_LOG_LEVEL", "WARN", "log.level", "warn"),
         ("OTEL_LOG_LEVEL", "warning", "log.level", "warn"),
         ("OTEL_LOG_LEVEL", "fatal", "log.level", "error"),
@@ -98,6 +106,21 @@ def test_what_cannot_be_understood_is_ignored_with_a_warning(variable: str, text
     document, sources, (warning,) = read_environment({variable: text})
     assert (document, sources) == ({}, {})
     assert warning.startswith(f"{variable}={text!r} is ignored: expected {expected}")
+
+
+@pytest.mark.parametrize("direction", ["REQUEST", "RESPONSE"])
+def test_headers_with_secrets_are_for_the_file_only(direction: str) -> None:
+    variable = f"OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_{direction}"
+    document, sources, (warning,) = read_environment({variable: "x-a,Authorization"})
+    assert (document, sources) == ({}, {})
+    assert warning.startswith(f"{variable} is ignored: authorization carries secrets: only the settings file can list it")
+
+
+@pytest.mark.parametrize("name", ["COUNT", "VALUE_LENGTH"])
+def test_the_limit_of_spans_beats_the_general_one(name: str) -> None:
+    document, sources, _warnings = read_environment({f"OTEL_SPAN_ATTRIBUTE_{name}_LIMIT": "1", f"OTEL_ATTRIBUTE_{name}_LIMIT": "2"})
+    assert [*document["spans"]["limits"].values()] == [1]
+    assert [*sources.values()] == [f"OTEL_SPAN_ATTRIBUTE_{name}_LIMIT"]
 
 
 @pytest.mark.parametrize(

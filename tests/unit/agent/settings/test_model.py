@@ -72,6 +72,16 @@ spans:
   servicePeerName: KubernetesBackend
   peerService: true
   limits: {attributeCount: 64, attributeValueLength: 256, eventCount: 1, linkCount: 0}
+minilanguage:
+  maxExchanges: 1
+  maxBytes: 1048576
+  maxSpans: 9
+  maxTags: 1
+  maxTextCharacters: 16
+  requestTimeout: 30s
+  serverTimeout: 60m
+  upgradedTimeout: 1440m
+  serverSpans: [Upstream]
 resource: {serviceName: edge, attributes: {deployment.environment.name: prod}}
 log: {level: warn, format: json}
 limits: {maxConnections: 1, maxFrameSizeBytes: 256, maxRecordBytes: 1024}

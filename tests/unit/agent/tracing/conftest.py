@@ -50,6 +50,7 @@ RECORD = {
 CONNECTION_RECORD = {
     "id": "4bf92f35-77b3-4da6-a3ce-929d0e0e4736",
     "ts": "--",
+    "fc_err": "0",
     "f": "mail",
     "b": "imap",
     "s": "one",

@@ -208,7 +208,9 @@ def test_what_the_sampler_may_look_at(ids: IdGenerator) -> None:
             "tls.cipher": "AES",
         }
     )
-    assert seen == [Request("GET", "shop.example", "/x", "edge", "curl/8", "192.0.2.1", {"x-tenant": "a", "x-debug": "1"})]
+    assert seen == [
+        Request("GET", "shop.example", "/x", "edge", "curl/8", IPv4Address("192.0.2.1"), {"x-tenant": "a", "x-debug": "1"})
+    ]
     # What only sampling looks at does not travel on.
     assert state_of(answer).extras == {"q.x-tenant": "a", "tls.cipher": "AES"}
 
@@ -237,6 +239,14 @@ class TestStamps:
         assert state is not None
         assert state.stamps == [self.NOW, 10, 30, 40, 50, None, None, 90]
         assert (state.host, state.parent_span_id) == ("shop.example", bytes.fromhex(PARENT))
+
+    def test_a_backends_event_before_the_request(self, answerer: Answerer) -> None:
+        """In a `listen` section: it comes in one frame with on-frontend-tcp-request, whose token it is given."""
+        name, session = answerer.stamp(1, {"session": None, "now": self.NOW}) or ("", "")
+        name, session = answerer.stamp(3, {"state": None, "session": session, "now": self.NOW + 1}) or ("", "")
+        assert name == "session"
+        state = state_of(answerer.answer({"session": session, "now": self.NOW + 30}))
+        assert state.stamps == [None, self.NOW, 30, 1, None, None, None, None]
 
     @pytest.mark.parametrize("token", [None, "", "garbage", 7])
     def test_an_event_of_a_request_that_was_not_answered_is_nobodys(self, answerer: Answerer, token: object) -> None:

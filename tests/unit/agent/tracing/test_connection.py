@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from haproxy_telemetry_agent.tracing.connection import Connection, ConnectionTracer
 from haproxy_telemetry_agent.tracing.context import MAX_DERIVED_SPAN_IDS, SpanContext, SpanId, TraceId, derived_span_id
+from haproxy_telemetry_agent.tracing.limits import SpanLimits
 from haproxy_telemetry_agent.tracing.request import Request
 from haproxy_telemetry_agent.tracing.sampling import AlwaysOff, AlwaysOn, Decision, ParentBased, Ratio, Sampler
 from haproxy_telemetry_agent.tracing.span import Attribute, Span, SpanKind, SpanStatus
@@ -150,6 +151,10 @@ class TestTls:
 
 
 class TestTimes:
+    def test_the_proxy_protocol_takes_time_as_well(self, trace: Trace) -> None:
+        assert attributes_of(trace(Th="35").spans[0])["haproxy.time.handshake"] == 0.035
+        assert "haproxy.time.handshake" not in attributes_of(trace(Th="0").spans[0])
+
     def test_the_accept_is_the_start_where_haproxy_tells_it(self, trace: Trace) -> None:
         assert trace(start=str(START_MICRO), Tt="11").spans[0].start_unix_nano == START
 
@@ -237,7 +242,7 @@ class TestProbe:
 
     def test_a_handshake_that_failed(self, trace: Trace) -> None:
         """3.1 and later say PR, as for a rule that rejects; older ones write no such record."""
-        assert trace(ts="PR", sslv="TLSv1.3", sslc="(NONE)", **NO_SERVER, **NO_BYTES).is_probe
+        assert trace(ts="PR", fc_err="34", sslv="TLSv1.3", sslc="(NONE)", **NO_SERVER, **NO_BYTES).is_probe
         assert not trace(ts="PR", **{**TLS, **NO_SERVER, **NO_BYTES}).is_probe
 
     @pytest.mark.parametrize("byte", [{"U": "1", "B": "0"}, {"U": "0", "B": "1"}])
@@ -289,6 +294,27 @@ class TestSampling:
 
         trace(sampler=Asked())
         assert asked == [(TRACE_ID, None, Request(frontend="mail", client_address="192.0.2.10"))]
+
+    @pytest.mark.parametrize("sampled", [True, False])
+    def test_what_the_sampler_wants_to_be_said_is_said_once(self, trace: Trace, sampled: bool) -> None:
+        class Ruled:
+            def decide(self, trace_id: TraceId, parent: SpanContext | None, request: Request) -> Decision:
+                return Decision(sampled=sampled, threshold=None, reason="rule mail", attributes=(("why", "said"),))
+
+        connection = trace(sampler=Ruled())
+        assert connection.reason == "rule mail"
+        said = [
+            {name: value for name, value in span.attributes if name in {"why", "haproxy.sampling.reason"}}
+            for span in connection.spans
+        ]
+        assert said == ([{"why": "said", "haproxy.sampling.reason": "rule mail"}, {}] if sampled else [])
+
+
+def test_spans_are_kept_within_their_limits(connection_record: Record) -> None:
+    tracer = ConnectionTracer(sampler=AlwaysOn(), limits=SpanLimits(attribute_count=3))
+    for span in tracer.trace(END, connection_record()).spans:
+        assert len(span.attributes) == 3
+        assert span.dropped_attributes_count > 0
 
 
 def test_the_users_unique_id_is_kept(trace: Trace) -> None:

@@ -9,7 +9,7 @@ from haproxy_telemetry_agent.wiring import CONNECTION_FIELDS
 
 Record = Callable[..., dict[str, str]]
 
-NUMBERS = ["Th", "Tw", "Tc", "Tt", "rc", "bq", "sq", "U", "B", "start", "routed"]
+NUMBERS = ["fc_err", "Th", "Tw", "Tc", "Tt", "rc", "bq", "sq", "U", "B", "start", "routed"]
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,10 @@ NUMBERS = ["Th", "Tw", "Tc", "Tt", "rc", "bq", "sq", "U", "B", "start", "routed"
     [
         ({}, "trace_id", bytes.fromhex("4bf92f3577b34da6a3ce929d0e0e4736")),
         ({"ts": "SD"}, "termination_state", "SD"),
+        ({"fc_err": "0", "ts": "PR"}, "handshake_failed", False),
+        ({"fc_err": "34", "ts": "PR"}, "handshake_failed", True),
+        ({"fc_err": "-", "ts": "PR"}, "handshake_failed", False),
+        ({"fc_err": "47", "ts": "CD"}, "handshake_failed", False),
         ({"f": "mail"}, "frontend", "mail"),
         ({"b": "imap"}, "backend", "imap"),
         ({"s": "one"}, "server", "one"),

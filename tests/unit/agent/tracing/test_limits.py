@@ -68,6 +68,7 @@ def test_the_first_events_and_links_are_kept() -> None:
     SpanLimits(event_count=1, link_count=2).apply(limited)
     assert [event.time_unix_nano for event in limited.events] == [0]
     assert [link.span_id[0] for link in limited.links] == [1, 2]
+    assert (limited.dropped_events_count, limited.dropped_links_count) == (2, 1)
 
 
 def test_texts_are_cut_and_nothing_else_is() -> None:

@@ -28,6 +28,9 @@ from haproxy_telemetry_agent.tracing.regex import MAX_TEXT_CHARACTERS, compile_s
         "^/.*+$",
         "^/a??b",
         r"\w+@",
+        r"\.(css|js|png|svg|woff2?|ico|map)$",
+        "^/(a|b)/.*x[0-9]+$",
+        "/users/[0-9]+/orders/[0-9]+$",
     ],
 )
 def test_taken(pattern: str) -> None:
@@ -51,7 +54,11 @@ def test_taken(pattern: str) -> None:
         ("^(a{1,5}){3}", "a repeated group holds repetitions or alternatives"),
         ("a?" * 20 + "a" * 20, "too many repetitions"),
         # Cubes and more.
+        ("^(?:a|aa)(?:a|aa)" + "(a|aa|aaa)" * 20, "too many repetitions"),
         ("^.*a.*b.*c", "too many repetitions"),
+        ("^.*a.*b[^/]+/", "too many repetitions"),
+        ("aa*a+?/", "too many repetitions"),
+        (".*a[0-9]{9}", "too many repetitions"),
         (".*a.*b", "too many repetitions"),
         ("^a|.*a.*b", "too many repetitions"),
         ("^[^/]+a?[^/]+/?[^/]+x", "too many repetitions"),
@@ -62,6 +69,7 @@ def test_taken(pattern: str) -> None:
         (r"(a)\1", r"has \1"),
         (r"a\Z", r"has \Z"),
         (r"\u0061", r"has \u"),
+        ("^/[[:alpha:]]+$", "has what HAProxy may read otherwise: Possible nested set"),
     ],
 )
 def test_refused(pattern: str, reason: str) -> None:

@@ -21,10 +21,10 @@ def test_the_moments_of_an_ordinary_exchange(record: Callable[..., dict[str, str
     ending = read_ending(END, record(start=str((END - 10 * MILLISECOND) // 1000), TR="2", Tw="1", Tc="3", Tr="4", Ta="10"))
     times = timeline(ending)
     assert times.start == END - 10 * MILLISECOND
-    # A whole millisecond of TR may be one that was not quite over.
-    assert times.turn == times.start + 2 * MILLISECOND
-    assert times.connected(ending) == times.turn + 3 * MILLISECOND
-    assert times.responded(ending) == times.turn + 7 * MILLISECOND
+    # Of each timer the last millisecond may be one that was not quite over.
+    assert times.turn == times.start + 1 * MILLISECOND
+    assert times.connected(ending) == times.turn + 2 * MILLISECOND
+    assert times.responded(ending) == times.turn + 5 * MILLISECOND
     assert times.end == END
 
 

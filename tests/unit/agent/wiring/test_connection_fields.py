@@ -5,7 +5,8 @@ import re
 import pytest
 
 from haproxy_telemetry_agent.wiring.connection_fields import CONNECTION_FIELDS
-from haproxy_telemetry_agent.wiring.fields import FIELDS, Field
+from haproxy_telemetry_agent.wiring.field import Field
+from haproxy_telemetry_agent.wiring.fields import FIELDS
 
 each_field = pytest.mark.parametrize("field", CONNECTION_FIELDS, ids=lambda field: field.name)
 
