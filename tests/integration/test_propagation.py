@@ -143,19 +143,15 @@ async def test_all_formats_at_once(found_haproxy: FoundHAProxy, tmp_path: Path, 
     assert len({span.trace_id for span in spans}) == len(FORMATS) + 1
 
 
-@pytest.mark.parametrize("profile", [*PROFILES, "alone"])
+@pytest.mark.parametrize("profile", PROFILES)
 async def test_the_first_propagator_that_finds_a_context_wins(one_haproxy: FoundHAProxy, tmp_path: Path, profile: str) -> None:
     first, second = secrets.token_hex(16), secrets.token_hex(16)
-    wanted = settings("Standard" if profile == "alone" else profile, ["xray", "tracecontext", "b3"])
+    wanted = settings(profile, ["xray", "tracecontext", "b3"])
     async with running_site(one_haproxy, tmp_path, settings=wanted) as site:
-        if profile == "alone":
-            await leave_alone(site)
         both = {**headers_of("tracecontext", second), "tracestate": "a=1", **headers_of("xray", first)}
         told = await exchange(site, both)
         # A load balancer of AWS names no span; then the next one counts.
         fallback = await exchange(site, {**both, "X-Amzn-Trace-Id": f"Root=1-{first[:8]}-{first[8:]}"})
-        if profile == "alone":
-            await site.agent.start()
         spans = await site.spans_of(2)
     server, client = spans_of_trace(spans, first)
     assert server.parent_span_id == CALLER
@@ -167,8 +163,8 @@ async def test_the_first_propagator_that_finds_a_context_wins(one_haproxy: Found
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-async def test_b3_alone_knows_debug_and_denial(found_haproxy: FoundHAProxy, tmp_path: Path, profile: str) -> None:
-    async with running_site(found_haproxy, tmp_path, settings=settings(profile, ["b3"])) as site:
+async def test_b3_alone_knows_debug_and_denial(one_haproxy: FoundHAProxy, tmp_path: Path, profile: str) -> None:
+    async with running_site(one_haproxy, tmp_path, settings=settings(profile, ["b3"])) as site:
         trace_id, short = secrets.token_hex(16), secrets.token_hex(8)
         debug = await exchange(site, {"b3": f"{trace_id}-{CALLER}-d"})
         padded = await exchange(site, {"X-B3-TraceId": short, "X-B3-SpanId": CALLER})
@@ -184,18 +180,14 @@ async def test_b3_alone_knows_debug_and_denial(found_haproxy: FoundHAProxy, tmp_
     assert len(spans) == 4
 
 
-@pytest.mark.parametrize("profile", [*PROFILES, "alone"])
+@pytest.mark.parametrize("profile", PROFILES)
 async def test_baggage_passes_untouched_and_spans_show_what_is_asked_for(
     one_haproxy: FoundHAProxy, tmp_path: Path, profile: str
 ) -> None:
     baggage = 'tenant=a%20b%C3%A9 ; note="x] y\\" , user = 7,other=secret,=not valid,,'
-    wanted = settings("Standard" if profile == "alone" else profile, ["tracecontext"], baggageAttributes=["tenant", "user", "more"])
+    wanted = settings(profile, ["tracecontext"], baggageAttributes=["tenant", "user", "more"])
     async with running_site(one_haproxy, tmp_path, settings=wanted) as site:
-        if profile == "alone":
-            await leave_alone(site)
         told = await exchange(site, {"baggage": baggage, "Baggage": "more=1"} if profile == "Standard" else {"baggage": baggage})
-        if profile == "alone":
-            await site.agent.start()
         spans = await site.spans_of(1)
     server, client = spans_of_trace(spans, read_by_w3c(told)[0])
     shown = {name: value for name, value in server.attributes.items() if name.startswith("baggage.")}
@@ -214,17 +206,13 @@ def read_by_w3c(request: UpstreamRequest) -> tuple[str, str, str]:
 
 
 @pytest.mark.parametrize("mode", ["Propagate", "Extract", "Inject", "Ignore"])
-@pytest.mark.parametrize("profile", [*PROFILES, "alone"])
+@pytest.mark.parametrize("profile", PROFILES)
 async def test_modes(one_haproxy: FoundHAProxy, tmp_path: Path, profile: str, mode: str) -> None:
     trace_id, other = secrets.token_hex(16), secrets.token_hex(16)
     sent = {**headers_of("tracecontext", trace_id), "tracestate": "a=1", **headers_of("b3", other)}
-    wanted = settings("Standard" if profile == "alone" else profile, ["tracecontext", "b3"], mode=mode)
+    wanted = settings(profile, ["tracecontext", "b3"], mode=mode)
     async with running_site(one_haproxy, tmp_path, settings=wanted) as site:
-        if profile == "alone":
-            await leave_alone(site)
         told = await exchange(site, sent)
-        if profile == "alone":
-            await site.agent.start()
         server, client = await site.spans_of(1)
     reads, writes = mode in ("Propagate", "Extract"), mode in ("Propagate", "Inject")
     assert server.parent_span_id == (CALLER if reads else "")
@@ -240,28 +228,24 @@ async def test_modes(one_haproxy: FoundHAProxy, tmp_path: Path, profile: str, mo
     assert server.trace_state == client.trace_state == headers["tracestate"]
 
 
-@pytest.mark.parametrize("profile", [*PROFILES, "alone"])
+@pytest.mark.parametrize("profile", PROFILES)
 async def test_whom_we_believe(one_haproxy: FoundHAProxy, tmp_path: Path, profile: str) -> None:
     for networks, link_untrusted in ((["127.0.0.0/8", "fd00::/8"], True), (["10.0.0.0/8"], False), (["10.0.0.0/8"], True)):
         trusted = networks[0] == "127.0.0.0/8"
         trace_ids = {name: secrets.token_hex(16) for name in ("tracecontext", "b3")}
         wanted = settings(
-            "Standard" if profile == "alone" else profile,
+            profile,
             ["tracecontext", "b3"],
             trustedNetworks=networks,
             linkUntrusted=link_untrusted,
         )
         async with running_site(one_haproxy, tmp_path, settings=wanted) as site:
-            if profile == "alone":
-                await leave_alone(site)
             told = {
                 name: await exchange(site, {**headers_of(name, trace_id), "tracestate": "a=1"})
                 for name, trace_id in trace_ids.items()
             }
             # Nobody unknown forbids us to record.
             denied = await exchange(site, {"b3": "0"})
-            if profile == "alone":
-                await site.agent.start()
             spans = await site.spans_of(3)
         for name, trace_id in trace_ids.items():
             server, client = spans_of_trace(spans, read_by_w3c(told[name])[0])
