@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from .export import encode_span
 from .foreign_messages import ForeignMessages
-from .records import RecordError, SkipReason, parse_record
+from .records import RecordCutError, RecordError, SkipReason, parse_record
 from .spop import Action, Message, SetVar, VarScope
 from .telemetry import Telemetry
 from .tracing import (
@@ -20,13 +20,14 @@ from .tracing import (
     ExchangeTracer,
     Span,
 )
-from .wiring import CONNECTION_SD_ID, REQUEST_MESSAGE, SD_ID, SPOE_EVENTS
+from .wiring import CONNECTION_SD_ID, LONG_FIELDS, REQUEST_MESSAGE, SD_ID, SPOE_EVENTS
 
 __all__ = ["Pipeline"]
 
 _logger = logging.getLogger(__name__)
 _CONNECTION_SD_ID = CONNECTION_SD_ID.encode()
 _SD_IDS = frozenset({SD_ID.encode(), _CONNECTION_SD_ID})
+_CUT_OFF = dict.fromkeys(LONG_FIELDS, "-")
 _TRANSACTION = VarScope.TRANSACTION
 _EVENTS = {event.message: number for number, event in enumerate(SPOE_EVENTS)}
 
@@ -107,8 +108,11 @@ class Pipeline:
 
     def record(self, data: bytes) -> None:
         """Make and send the spans of one record; one that is of no use is counted."""
+        is_cut = False
         try:
             record = parse_record(data, _SD_IDS)
+        except RecordCutError as error:
+            record, is_cut = error.rest, True
         except RecordError as error:
             self._telemetry.record_skipped(error.reason)
             _logger.warning("record skipped (%s): %.200r", error.reason, data)
@@ -118,11 +122,18 @@ class Pipeline:
             if record.sd_id == _CONNECTION_SD_ID:
                 made = self._connection_tracer.trace(record.end_unix_nano, record.fields)
             else:
-                made = self._tracer.trace(record.end_unix_nano, record.fields)
+                fields = {**_CUT_OFF, **record.fields} if is_cut else record.fields
+                made = self._tracer.trace(record.end_unix_nano, fields)
         except (KeyError, ValueError, OverflowError) as error:
+            if is_cut:
+                self._telemetry.record_skipped(SkipReason.TRUNCATED)
+                _logger.warning("record skipped (%s): %.200r", SkipReason.TRUNCATED, data)
+                return
             self._telemetry.record_skipped(SkipReason.MISMATCHED)
             _logger.warning("record skipped: parameter %s: does log-format-sd fit this agent? %.200r", error, data)
             return
+        if is_cut:
+            self._telemetry.record_cut()
         if isinstance(made, Connection):
             self._telemetry.recorded("probe" if made.is_probe else "connection")
         else:

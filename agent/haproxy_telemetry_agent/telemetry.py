@@ -91,6 +91,7 @@ class Telemetry(Collector):
         )
         self._records: Counter[str] = Counter(answered=0, unanswered=0, unasked=0, no_request=0, connection=0, probe=0)
         self._records_skipped: Counter[str] = Counter({reason.value: 0 for reason in SkipReason})
+        self._records_cut = 0
         self._reasons: Counter[str] = Counter(dict.fromkeys(_REASONS, 0))
         self._routes: Counter[str] = Counter(ok=0, refused=0)
         self._spoe_errors: Counter[str] = Counter()
@@ -169,6 +170,10 @@ class Telemetry(Collector):
         """Records that are of no use."""
         self._records_skipped[reason.value] += count
 
+    def record_cut(self) -> None:
+        """A record was used that HAProxy had cut: some of what it said is missing."""
+        self._records_cut += 1
+
     def spoe_failed(self, code: str) -> None:
         """A record says that HAProxy got no answer: SPOE's error code."""
         self._spoe_errors[code if len(self._spoe_errors) < 64 or code in self._spoe_errors else "other"] += 1
@@ -246,6 +251,7 @@ class Telemetry(Collector):
         )
         yield _counter("routes_read", "Times the file of routes was read again.", "result", self._routes)
         yield _counter("records_skipped", "Records that could not be used, by reason.", "reason", self._records_skipped)
+        yield _single("records_cut", "Records that were used, and whose end was missing: texts were too long.", self._records_cut)
         yield _counter(
             "spoe_errors", "Exchanges that HAProxy got no answer for, by its SPOE error code.", "code", self._spoe_errors
         )

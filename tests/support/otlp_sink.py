@@ -65,11 +65,12 @@ class SinkSpan:
     flags: int
     links: tuple[SinkLink, ...]
     events: tuple[SinkEvent, ...]
-    dropped_attributes_count: int = 0
     resource: dict[str, AttributeValue]
     scope_name: str
     scope_version: str
     schema_url: str
+    dropped_attributes_count: int = 0
+    dropped_links_count: int = 0
 
     @property
     def service(self) -> str:
@@ -230,6 +231,7 @@ def _sink_span(span: Span, of_scope: ScopeSpans, of_resource: ResourceSpans) -> 
             for event in span.events
         ),
         dropped_attributes_count=span.dropped_attributes_count,
+        dropped_links_count=span.dropped_links_count,
         resource=_attributes(of_resource.resource.attributes),
         scope_name=of_scope.scope.name,
         scope_version=of_scope.scope.version,

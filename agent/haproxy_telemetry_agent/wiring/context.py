@@ -9,13 +9,12 @@ from .field import Field
 from .fields import fallbacks
 from .names import variable_name
 from .plan import Plan, Sampling
-from .propagation import extraction_lines, trust_lines, trusted_condition
+from .propagation import extraction_lines, link_lines, trust_lines, trusted_condition
 from .thresholds import ALWAYS, exclusion_lines, sampled_condition, threshold_lines, tracestate_lines, tracestate_value
 
 __all__ = ["context_lines"]
 
 _EXCLUDED = variable_name("excluded")
-_LINK = variable_name("link")
 _OVERRIDE = variable_name("override")
 _PARENT = variable_name("parent")
 _SPAN_ID = variable_name("span_id")
@@ -55,8 +54,8 @@ def context_lines(plan: Plan) -> list[str]:
     lines += extraction_lines(
         plan.extracted_propagators, unanswered=wanted, trusted=trusted, sampled=sampled_condition if sampling.decides else None
     )
-    if plan.link_untrusted and "tracecontext" in plan.extracted_propagators:
-        lines.append(f"http-request set-var({_LINK}) req.fhdr(traceparent){_if(wanted, f'!{trusted}')}")
+    if plan.link_untrusted and trusted:
+        lines += link_lines(plan.extracted_propagators, unanswered=wanted, trusted=trusted)
     return [*lines, *_overriding(sampling), *_beginning(sampling, wanted)]
 
 

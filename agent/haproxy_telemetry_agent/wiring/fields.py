@@ -9,7 +9,8 @@ A row is a fact about an exchange. It can reach the agent in two ways, and its `
   have a variable that HAProxy sets itself when the agent gave no answer, so that the record alone makes the spans.
 
 Rows that come from a log-format alias bear the alias's name (``%ST`` is ``ST``): HAProxy's documentation explains them.
-The order is the order in the record: what is needed most comes first, text chosen by clients last.
+The order is the order in the record: what is needed most comes first, text chosen by clients last:
+HAProxy cuts a record that is too long, and the spans are made of what is there.
 
 Which fetch works where, and since which version: measured on 2.6 to 3.4.
 """
@@ -21,7 +22,7 @@ from .names import variable_name
 from .plan import Capture, Plan
 from .propagation import propagation_arguments
 
-__all__ = ["FIELDS", "arguments", "captured_at_response", "fallbacks", "record_fields"]
+__all__ = ["FIELDS", "LONG_FIELDS", "arguments", "captured_at_response", "fallbacks", "record_fields"]
 
 
 def _variable(name: str) -> str:
@@ -76,12 +77,14 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field("routed", "us since the epoch when the frontend's rules were through with the request", record=_variable("routed")),
     Field("parent", "span id of the caller, when HAProxy continued the trace itself", record=_variable("parent")),
+    Field("HPO", "path", record="%HPO"),
+    Field("HQ", "query with its question mark", record="%HQ"),
     # For the agent's decision only.
     Field("method", "method, for sampling", argument="method"),
     Field("path", "path, for sampling", argument="path"),
     Field("frontend", "frontend, for sampling", argument="fe_name"),
     Field("client", "client address, for sampling and trust", argument="src"),
-    # Text that clients choose.
+    # Text that clients choose, of any length.
     Field("host", "Host header or :authority", argument="req.fhdr(host)", fallback="req.fhdr(host)", record=_variable("host")),
     Field(
         "user_agent",
@@ -92,9 +95,10 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field("ID", "unique id, if the user has a unique-id-format", record="%ID"),
     Field("tracestate", "tracestate handed to the server", record=_variable("tracestate")),
-    Field("HPO", "path", record="%HPO"),
-    Field("HQ", "query with its question mark", record="%HQ"),
 )
+_FIRST_LONG = next(place for place, field in enumerate(FIELDS) if field.name == "host")
+LONG_FIELDS = tuple(field.name for field in FIELDS[_FIRST_LONG:])
+"""The last ones of the record, which are missing where HAProxy has cut it: texts that clients choose, of any length."""
 
 
 _FULL: tuple[Field, ...] = (
@@ -118,7 +122,7 @@ def arguments(plan: Plan) -> list[Field]:
 def record_fields(plan: Plan) -> list[Field]:
     """The rows of the record, in its order; what the user asked for stands in front of text that clients choose."""
     rows = [field for field in FIELDS if field.record is not None]
-    place = next(place for place, field in enumerate(rows) if field.name == "host")
+    place = next(place for place, field in enumerate(rows) if field.name == LONG_FIELDS[0])
     own = [
         *([Field("excluded", "no span is wanted", record=_variable("excluded"))] if plan.sampling.excludes else []),
         *([Field("link", "traceparent of a caller that is not believed", record=_variable("link"))] if plan.link_untrusted else []),

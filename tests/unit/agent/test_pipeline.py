@@ -216,7 +216,8 @@ class TestRecord:
         [
             pytest.param(b"garbage", "foreign", id="garbage"),
             pytest.param(record_of().replace(b"[ht@1 ", b"- [ht@1 "), "no_structured_data", id="no structured data"),
-            pytest.param(record_of()[:-12], "truncated", id="truncated"),
+            pytest.param(record_of().partition(b" HPO=")[0], "truncated", id="truncated"),
+            pytest.param(connection_record_of()[:-12], "truncated", id="truncated, of a connection"),
             pytest.param(record_of().replace(b' HQ=""', b""), "mismatched", id="parameter missing"),
             pytest.param(record_of(ST="OK"), "mismatched", id="number that is none"),
             pytest.param(record_of().replace(b"[ht@1", b"[htc@1"), "mismatched", id="an exchange's under a connection's id"),
@@ -230,6 +231,15 @@ class TestRecord:
         assert agent.exported == []
         assert agent.counted() == {("records_skipped", reason): 1}
         assert len(caplog.messages) == 1
+
+    def test_that_was_cut_behind_what_is_needed_makes_the_spans(self, agent: Agent) -> None:
+        agent.pipeline.record(record_of(traceparent=SAMPLED, HPO="/a", user_agent="x" * 8192)[:4096])
+        assert [span.trace_id.hex() for span in agent.exported] == [SAMPLED[3:35]] * 2
+        values = {pair.key: pair.value.string_value for pair in agent.exported[0].attributes}
+        assert values["url.path"] == "/a"
+        assert "user_agent.original" not in values
+        assert agent.counted()["records_cut",] == 1
+        assert agent.counted()["exchanges_recorded", "unanswered"] == 1
 
     @pytest.mark.parametrize(
         "data",

@@ -86,6 +86,7 @@ def what_changed(telemetry: Telemetry, act: Callable[[], None]) -> Samples:
         (lambda it: it.recorded("no_request"), {"exchanges_recorded_total{start=no_request}": 1}),
         (lambda it: it.recorded("connection"), {"exchanges_recorded_total{start=connection}": 1}),
         (lambda it: it.record_skipped(SkipReason.TRUNCATED), {"records_skipped_total{reason=truncated}": 1}),
+        (lambda it: it.record_cut(), {"records_cut_total": 1}),
         (lambda it: it.record_skipped(SkipReason.TOO_LONG, 3), {"records_skipped_total{reason=too_long}": 3}),
         (lambda it: it.spoe_failed("259"), {"spoe_errors_total{code=259}": 1}),
         (lambda it: it.spans_made([]), {}),

@@ -68,6 +68,13 @@ def test_long_text_is_cut_and_everything_else_stays(state: State) -> None:
         assert (whole or "").startswith(kept or "")
 
 
+def test_a_text_that_is_too_long_does_not_keep_out_the_others() -> None:
+    extras = {"q.a": "1", "q.long": "x" * 8000, "q.b": "2"}
+    decoded = decode_state(encode_state(State(VERSION, extras=extras)))
+    assert decoded is not None
+    assert decoded.extras == {"q.a": "1", "q.b": "2"}
+
+
 @given(state=states(st.text(max_size=400)))
 def test_haproxy_has_nothing_to_escape_in_it(state: State) -> None:
     assert re.fullmatch(r"[A-Za-z0-9_=-]+", encode_state(state))

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from haproxy_telemetry_agent.wiring.field import Field
-from haproxy_telemetry_agent.wiring.fields import FIELDS, arguments, captured_at_response, fallbacks, record_fields
+from haproxy_telemetry_agent.wiring.fields import FIELDS, LONG_FIELDS, arguments, captured_at_response, fallbacks, record_fields
 from haproxy_telemetry_agent.wiring.formats import FORMATS
 from haproxy_telemetry_agent.wiring.names import variable_name
 from haproxy_telemetry_agent.wiring.plan import Capture, Plan
@@ -53,10 +53,11 @@ def test_the_lists_are_the_rows_in_their_order() -> None:
 
 
 def test_text_that_clients_choose_comes_last_in_the_record() -> None:
-    """A record that HAProxy cuts (``len``) should have lost the path, not the trace."""
-    names = [field.name for field in record_fields(Plan())]
+    """A record that HAProxy cuts (``len``) should have lost these, not the trace."""
+    names = [field.name for field in record_fields(Plan(captures=(Capture("q.x", "req.fhdr(x)"),)))]
     assert names[:2] == ["traceparent", "state"]
-    assert names[-2:] == ["HPO", "HQ"]
+    assert names[-6:] == ["HQ", "q.x", *LONG_FIELDS]
+    assert LONG_FIELDS == ("host", "user_agent", "ID", "tracestate")
 
 
 def test_what_the_user_asked_for_is_where_it_belongs() -> None:
