@@ -90,8 +90,8 @@ async def test_the_share_of_many_traces_is_what_was_set(measured_haproxy: FoundH
     async with running_site(measured_haproxy, tmp_path, settings=wanted) as site:
         for start in range(0, REQUESTS, AT_ONCE):
             # HAProxy answers, so that the test's own upstream takes no time.
-            codes = await burst(site.http_port, [request_head("/return", close=False)] * AT_ONCE)
-            assert codes == [204] * AT_ONCE
+            codes = await burst(site.http_port, [request_head("/redirect", close=False)] * AT_ONCE)
+            assert codes == [302] * AT_ONCE
             spans = await site.spans_of(start + AT_ONCE)
     assert len({span.trace_id for span in spans}) == len(spans)
     # Five standard deviations: wrong once in 1.7 million.
@@ -113,6 +113,10 @@ async def kept_of_deferred(
     requests = [request_head(path, headers={"b3": f"{trace_id}-{CALLER}"}, close=False) for path, trace_id in asked]
     async with running_site(found, folder, settings={**wanted, "propagation": {"propagators": ["b3"]}}) as site:
         if alone:
+            # HAProxy 3.2 loses the first two records of its life, if it must wait for the agent with them.
+            await single_request(site.http_port, request_head("/return"))
+            await site.spans_of(1)
+            site.sink.spans.clear()
             await site.agent.stop()
             await site.haproxy.wait_for_server(AGENT_BACKEND, "agent", "DOWN")
         assert set(await burst(site.http_port, requests)) == {200}
