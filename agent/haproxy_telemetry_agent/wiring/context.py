@@ -56,7 +56,7 @@ def context_lines(plan: Plan) -> list[str]:
         plan.extracted_propagators, unanswered=wanted, trusted=trusted, sampled=sampled_condition if sampling.decides else None
     )
     if plan.link_untrusted and "tracecontext" in plan.extracted_propagators:
-        lines.append(f"http-request set-var({_LINK}) req.fhdr(traceparent){_if(wanted, f'!{trusted}')}")
+        lines.append(f"http-request set-var({_LINK}) req.fhdr(traceparent),bytes(0,55){_if(wanted, f'!{trusted}')}")
     return [*lines, *_overriding(sampling), *_beginning(sampling, wanted)]
 
 

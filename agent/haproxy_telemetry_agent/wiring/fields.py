@@ -14,6 +14,7 @@ The order is the order in the record: what is needed most comes first, text chos
 Which fetch works where, and since which version: measured on 2.6 to 3.4.
 """
 
+import re
 from dataclasses import replace
 
 from .field import Field
@@ -22,6 +23,15 @@ from .plan import Capture, Plan
 from .propagation import propagation_arguments
 
 __all__ = ["FIELDS", "arguments", "captured_at_response", "fallbacks", "record_fields"]
+
+
+_BEGINNING = ",bytes(0,512)"
+"""Behind a header that clients choose, where HAProxy keeps it for the record: a record that is too long for the ring is cut, and is
+lost as a whole. The agent cuts what it puts into its token at the same place."""
+_HEADER = re.compile(r"re[qs]\.fhdr\([^(),]*\)")
+_HEADERS_SHOWN = ("q.", "r.")
+"""What the keys of headers begin with that become attributes. Those of proxies in front are read from their end: a cut one would
+name the wrong client."""
 
 
 def _variable(name: str) -> str:
@@ -82,12 +92,18 @@ FIELDS: tuple[Field, ...] = (
     Field("frontend", "frontend, for sampling", argument="fe_name"),
     Field("client", "client address, for sampling and trust", argument="src"),
     # Text that clients choose.
-    Field("host", "Host header or :authority", argument="req.fhdr(host)", fallback="req.fhdr(host)", record=_variable("host")),
+    Field(
+        "host",
+        "Host header or :authority",
+        argument="req.fhdr(host)",
+        fallback=f"req.fhdr(host){_BEGINNING}",
+        record=_variable("host"),
+    ),
     Field(
         "user_agent",
         "User-Agent header",
         argument="req.fhdr(user-agent)",
-        fallback="req.fhdr(user-agent)",
+        fallback=f"req.fhdr(user-agent){_BEGINNING}",
         record=_variable("user_agent"),
     ),
     Field("ID", "unique id, if the user has a unique-id-format", record="%ID"),
@@ -104,7 +120,7 @@ _FULL: tuple[Field, ...] = (
 """Further arguments of the request's message in profile Full."""
 
 
-_BAGGAGE = Field("baggage", "baggage header", fallback="req.fhdr(baggage)", record=_variable("baggage"))
+_BAGGAGE = Field("baggage", "baggage header", fallback="req.fhdr(baggage),bytes(0,2048)", record=_variable("baggage"))
 """For the record alone: the agent is sent all headers of it, and keeps what is wanted."""
 
 
@@ -136,7 +152,7 @@ def fallbacks(plan: Plan) -> list[Field]:
 
 def captured_at_response(plan: Plan) -> list[Field]:
     """The rows whose variable HAProxy fills when an answer leaves; ``fallback`` says how."""
-    return [replace(field, fallback=field.argument, argument=None) for field in _captured(plan, "response")]
+    return [replace(field, argument=None) for field in _captured(plan, "response")]
 
 
 def _captured(plan: Plan, at: str) -> list[Field]:
@@ -154,7 +170,12 @@ def _capture(number: int, capture: Capture) -> Field:
         capture.key,
         "asked for by the user",
         argument=capture.fetch,
-        fallback=capture.fetch,
+        fallback=_beginning(capture),
         record=f"%[var({variable})]",
         variable=variable,
     )
+
+
+def _beginning(capture: Capture) -> str:
+    is_text = capture.key.startswith(_HEADERS_SHOWN) and _HEADER.fullmatch(capture.fetch) is not None
+    return capture.fetch + (_BEGINNING if is_text else "")
