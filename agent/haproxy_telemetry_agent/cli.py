@@ -128,9 +128,10 @@ def _config(options: argparse.Namespace) -> int:
 
 def _check_config(options: argparse.Namespace) -> int:
     loaded = load_settings(options.config, os.environ)
-    from .service import describe, make_tls  # noqa: PLC0415 - as in _serve
+    from .service import describe, load_routes, make_tls  # noqa: PLC0415 - as in _serve
 
     make_tls(loaded.settings)
+    load_routes(loaded.settings)
     for warning in loaded.warnings:
         print(f"warning: {warning}")  # noqa: T201
     for line in describe(loaded.settings, loaded.sources):

@@ -36,6 +36,7 @@ from .tracing import (
     Propagation,
     RoutesError,
 )
+from .tracing.routes import NO_ROUTES
 from .tracing.semconv import SCHEMA_URL
 from .version import VERSION
 
@@ -64,9 +65,9 @@ class Service:
         self._settings = settings
         self.telemetry = Telemetry()
         sampler = make_sampler(settings.sampling)
-        self._routes = None if settings.spans.routes_file is None else RouteFile(Path(settings.spans.routes_file))
-        self._attributes = make_attribute_builder(settings.spans, environ)
-        self._load_routes()
+        self._routes = load_routes(settings)
+        routes = NO_ROUTES if self._routes is None else self._routes.table
+        self._attributes = make_attribute_builder(settings.spans, environ, routes)
         ids = IdGenerator(random.Random(random.SystemRandom().getrandbits(256)).getrandbits)  # noqa: S311 - ids, not secrets
         self._exporter = self._make_exporter()
         minilanguage = make_minilanguage(settings.minilanguage, sampler=sampler, ids=ids)
@@ -164,15 +165,6 @@ class Service:
             _logger.info("spans.routesFile: read again")
         self.telemetry.routes_read(ok=self._routes.error is None)
 
-    def _load_routes(self) -> None:
-        if self._routes is None:
-            return
-        try:
-            self._routes.load()
-        except RoutesError as error:
-            raise SettingsError(f"spans.routesFile: {error}") from None
-        self._attributes.routes = self._routes.table
-
     async def _watch_routes(self) -> None:
         while True:
             await asyncio.sleep(_ROUTES_POLL_SECONDS)
@@ -227,6 +219,22 @@ class Service:
             backoff=Backoff(random=random.random),
             observer=self.telemetry,
         )
+
+
+def load_routes(settings: Settings) -> RouteFile | None:
+    """The file of routes, read; None if the settings name none.
+
+    Raises:
+        SettingsError: it can't be used.
+    """
+    if settings.spans.routes_file is None:
+        return None
+    routes = RouteFile(Path(settings.spans.routes_file))
+    try:
+        routes.load()
+    except RoutesError as error:
+        raise SettingsError(f"spans.routesFile: {error}") from None
+    return routes
 
 
 def make_tls(settings: Settings) -> ssl.SSLContext | None:

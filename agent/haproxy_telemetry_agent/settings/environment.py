@@ -83,6 +83,11 @@ def _read_sampler_argument(
             document["sampling"]["pluginArgument"] = text
             sources["sampling.pluginArgument"] = "OTEL_TRACES_SAMPLER_ARG"
     if not sampler.endswith("TraceIDRatio"):
+        if text and sampler != "Plugin":
+            warnings.append(
+                f"OTEL_TRACES_SAMPLER_ARG={text!r} is ignored: only OTEL_TRACES_SAMPLER=traceidratio, parentbased_traceidratio, "
+                "or a plugin takes one"
+            )
         return
     ratio = 1.0
     if text:

@@ -14,9 +14,12 @@ _LEAST_UNIX_MICRO = 1_000_000_000_000_000
 
 
 def add_stamp(stamps: Sequence[int | None] | None, event: int, now_unix_micro: int) -> list[int | None]:
-    """``stamps`` with the time of event number ``event``; an event that comes again keeps its first time."""
+    """``stamps`` with the time of event number ``event``; an event that comes again keeps its first time.
+
+    What is no time of these years is not taken: HAProxy never sends it, and not all of it fits in a token.
+    """
     added: list[int | None] = [None] * EVENT_COUNT if stamps is None else [*stamps]
-    if event < len(added) and added[event] is None:
+    if now_unix_micro >= _LEAST_UNIX_MICRO and event < len(added) and added[event] is None:
         origin = _origin(added)
         added[event] = now_unix_micro if origin is None else now_unix_micro - origin
     return added

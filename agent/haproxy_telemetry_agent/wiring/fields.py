@@ -15,6 +15,7 @@ HAProxy cuts a record that is too long, and the spans are made of what is there.
 Which fetch works where, and since which version: measured on 2.6 to 3.4.
 """
 
+import re
 from dataclasses import replace
 
 from .field import Field
@@ -23,6 +24,15 @@ from .plan import Capture, Plan
 from .propagation import propagation_arguments
 
 __all__ = ["FIELDS", "LONG_FIELDS", "arguments", "captured_at_response", "fallbacks", "record_fields"]
+
+
+_BEGINNING = ",bytes(0,512)"
+"""Behind a header that clients choose, where HAProxy keeps it for the record: a record that is too long for the ring is cut, and
+what stands behind the cut is lost. The agent cuts what it puts into its token at the same place."""
+_HEADER = re.compile(r"re[qs]\.fhdr\([^(),]*\)")
+_HEADERS_SHOWN = ("q.", "r.")
+"""What the keys of headers begin with that become attributes. Those of proxies in front are read from their end: a cut one would
+name the wrong client."""
 
 
 def _variable(name: str) -> str:
@@ -85,12 +95,18 @@ FIELDS: tuple[Field, ...] = (
     Field("frontend", "frontend, for sampling", argument="fe_name"),
     Field("client", "client address, for sampling and trust", argument="src"),
     # Text that clients choose, of any length.
-    Field("host", "Host header or :authority", argument="req.fhdr(host)", fallback="req.fhdr(host)", record=_variable("host")),
+    Field(
+        "host",
+        "Host header or :authority",
+        argument="req.fhdr(host)",
+        fallback=f"req.fhdr(host){_BEGINNING}",
+        record=_variable("host"),
+    ),
     Field(
         "user_agent",
         "User-Agent header",
         argument="req.fhdr(user-agent)",
-        fallback="req.fhdr(user-agent)",
+        fallback=f"req.fhdr(user-agent){_BEGINNING}",
         record=_variable("user_agent"),
     ),
     Field("ID", "unique id, if the user has a unique-id-format", record="%ID"),
@@ -108,7 +124,7 @@ _FULL: tuple[Field, ...] = (
 """Further arguments of the request's message in profile Full."""
 
 
-_BAGGAGE = Field("baggage", "baggage header", fallback="req.fhdr(baggage)", record=_variable("baggage"))
+_BAGGAGE = Field("baggage", "baggage header", fallback="req.fhdr(baggage),bytes(0,2048)", record=_variable("baggage"))
 """For the record alone: the agent is sent all headers of it, and keeps what is wanted."""
 
 
@@ -140,7 +156,7 @@ def fallbacks(plan: Plan) -> list[Field]:
 
 def captured_at_response(plan: Plan) -> list[Field]:
     """The rows whose variable HAProxy fills when an answer leaves; ``fallback`` says how."""
-    return [replace(field, fallback=field.argument, argument=None) for field in _captured(plan, "response")]
+    return [replace(field, argument=None) for field in _captured(plan, "response")]
 
 
 def _captured(plan: Plan, at: str) -> list[Field]:
@@ -158,7 +174,12 @@ def _capture(number: int, capture: Capture) -> Field:
         capture.key,
         "asked for by the user",
         argument=capture.fetch,
-        fallback=capture.fetch,
+        fallback=_beginning(capture),
         record=f"%[var({variable})]",
         variable=variable,
     )
+
+
+def _beginning(capture: Capture) -> str:
+    is_text = capture.key.startswith(_HEADERS_SHOWN) and _HEADER.fullmatch(capture.fetch) is not None
+    return capture.fetch + (_BEGINNING if is_text else "")

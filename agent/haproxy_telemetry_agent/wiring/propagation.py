@@ -19,6 +19,8 @@ _HAS_LINK = f"{{ var({_LINK}) -m found }}"
 _IS_LINK_WITHOUT_FLAGS = f"{{ var({_LINK}) -m len {len(f'00-{0:032}-{0:016}-')} }}"
 _HAS_CONTEXT = f"{{ var({_TRACEPARENT}) -m found }}"
 _HAS_PARENT = f"{{ var({_PARENT}) -m found }}"
+_TRACESTATE_FITS = "{ req.fhdr(tracestate) -m len 0:2048 }"
+"""A record that is too long for the ring is cut. W3C has nobody propagate more than 512 characters."""
 _BY_PROPAGATOR = {row.propagator: row for row in FORMATS}
 
 
@@ -71,7 +73,7 @@ def extraction_lines(
         lines.append(f"http-request set-var({_PARENT}) {reading.span_id} if {first}")
         context = f"http-request set-var-fmt({_TRACEPARENT}) 00-%[{reading.trace_id}]-%[var({_SPAN_ID})]"
         if reading.flags:
-            lines.append(f"http-request set-var({_TRACESTATE}) req.fhdr(tracestate) if {continued}")
+            lines.append(f"http-request set-var({_TRACESTATE}) req.fhdr(tracestate) if {continued} {_TRACESTATE_FITS}")
             lines.append(f"{context}-%[{reading.flags}] if {continued}")
             continue
         lines.append(f"{context}-00 if {continued} {reading.unsampled}")

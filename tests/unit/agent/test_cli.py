@@ -130,6 +130,7 @@ class TestCheckConfig:
                 "exporter: {tls: {certificateFile: /no/cert, keyFile: /no/key}}",
                 "exporter.tls.certificateFile: '/no/cert' with keyFile '/no/key': can't be used: No such file or directory",
             ),
+            ("spans: {routesFile: /no/routes}", "spans.routesFile: /no/routes: can't be read: No such file or directory"),
         ],
     )
     def test_a_mistake(self, capsys: pytest.CaptureFixture[str], write_file: WriteFile, text: str, error: str) -> None:

@@ -233,10 +233,11 @@ class TestSamplerArgument:
         assert "sampling.ratio" not in sources
         assert warning == f"OTEL_TRACES_SAMPLER_ARG={text!r} is ignored: expected a number from 0 to 1; 1 is used"
 
-    @pytest.mark.parametrize("sampler", ["", "always_on", "parentbased_always_off", "unheard_of"])
+    @pytest.mark.parametrize("sampler", ["", "always_on", "parentbased_always_off", "not a sampler"])
     def test_means_nothing_to_other_samplers(self, sampler: str) -> None:
-        document, _sources, _warnings = read_environment({"OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": "0.5"})
+        document, _sources, warnings = read_environment({"OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": "0.5"})
         assert "ratio" not in document.get("sampling", {})
+        assert warnings[-1].startswith("OTEL_TRACES_SAMPLER_ARG='0.5' is ignored: only OTEL_TRACES_SAMPLER=traceidratio")
 
     def test_of_a_plugin_is_its_own_affair(self) -> None:
         document, sources, warnings = read_environment(
