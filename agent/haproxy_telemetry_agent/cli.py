@@ -21,6 +21,7 @@ from .logs import configure_logging
 from .planning import make_plan
 from .reference import render_reference
 from .settings import Loaded, SettingsError, load_settings, schema, with_profile
+from .supervisor import supervise
 from .version import VERSION
 from .wiring import Plan, Profile, render_frontend, render_sections, render_spoe, render_tcp_frontend
 
@@ -29,6 +30,7 @@ __all__ = ["main"]
 PROGRAM = "haproxy-telemetry-agent"
 _OK, _FAILED, _MISUSED = 0, 1, 2
 _GARBAGE_COLLECTION_THRESHOLD = 20_000
+_MAX_KILL_AFTER_SECONDS = 86_400.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,7 +60,15 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--config", type=Path, metavar="FILE", help="settings file (YAML); everything has a default")
         return sub
 
-    command("run", _run, "Run the agent until SIGTERM or SIGINT.")
+    run = command("run", _run, "Run the agent until SIGTERM or SIGINT.")
+    run.add_argument("--supervise", action="store_true", help="stay, as PID 1 of a container does, and restart the agent in place")
+    run.add_argument(
+        "--kill-after",
+        type=_seconds,
+        default=25.0,
+        metavar="SECONDS",
+        help="with --supervise: how long the agent may take to end after SIGTERM (%(default)g)",
+    )
     config = command("config", _config, "Print what goes into HAProxy's configuration, and where.")
     config.add_argument(
         "--profile", choices=get_args(Profile), help="as `profile` in the settings, which must say the same to `run`"
@@ -76,7 +86,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= _MAX_KILL_AFTER_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected 0 to {_MAX_KILL_AFTER_SECONDS:g} seconds")
+    return seconds
+
+
 def _run(options: argparse.Namespace) -> int:
+    if options.supervise:
+        supervise(["run", *([] if options.config is None else ["--config", str(options.config)])], kill_after_seconds=options.kill_after)
     loaded = load_settings(options.config, os.environ)
     settings = loaded.settings
     configure_logging(level=settings.log.level, format=settings.log.format, stream=sys.stderr)

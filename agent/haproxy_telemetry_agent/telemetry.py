@@ -74,10 +74,17 @@ class Telemetry(Collector):
     """Counts what the agent does; registered in a registry of its own.
 
     Implements ``ExportObserver``.
+
+    Args:
+        worker_restarts: how often the supervisor has restarted the agent.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, worker_restarts: int = 0) -> None:
         self.registry = CollectorRegistry()
+        self._worker_restarts = worker_restarts
+        self._config_ok = True
+        self._config_reload_seconds = 0.0
+        self._config_reloads: Counter[str] = Counter(ok=0, refused=0)
         self._open = dict.fromkeys(_CONNECTION_KINDS, 0)
         self._connections: Counter[tuple[str, str]] = Counter(
             {(kind, result): 0 for kind in _CONNECTION_KINDS for result in ("ok", "limit")}
@@ -165,6 +172,17 @@ class Telemetry(Collector):
         """The file of routes was read again, and taken or refused."""
         self._routes["ok" if ok else "refused"] += 1
 
+    def configured(self) -> None:
+        """The agent has started with its settings."""
+        self._config_reload_seconds = time.time()
+
+    def reloaded(self, *, ok: bool) -> None:
+        """The settings were read again, and taken or refused."""
+        self._config_reloads["ok" if ok else "refused"] += 1
+        self._config_ok = ok
+        if ok:
+            self._config_reload_seconds = time.time()
+
     def record_skipped(self, reason: SkipReason, count: int = 1) -> None:
         """Records that are of no use."""
         self._records_skipped[reason.value] += count
@@ -205,6 +223,14 @@ class Telemetry(Collector):
         build = GaugeMetricFamily(f"{PREFIX}build_info", "What runs; always 1.", labels=["version", "python"])
         build.add_metric([VERSION, platform.python_version()], 1)
         yield build
+        yield _single("worker_restarts", "Times the supervisor has restarted the agent.", self._worker_restarts)
+        yield GaugeMetricFamily(
+            f"{PREFIX}config_last_reload_successful", "Whether the settings, as last read, are in use.", float(self._config_ok)
+        )
+        yield GaugeMetricFamily(
+            f"{PREFIX}config_reload_timestamp_seconds", "When settings were last taken.", self._config_reload_seconds
+        )
+        yield _counter("config_reloads", "Times the settings were read again.", "result", self._config_reloads)
         yield _gauge("open_connections", "Open connections from HAProxy, by kind.", "kind", self._open)
         connections = CounterMetricFamily(
             f"{PREFIX}connections_total",

@@ -71,6 +71,8 @@ class Settings(Struct, frozen=True):
     limits: Limits = msgspec.field(default_factory=Limits)
     shutdown_timeout: Duration = "5s"
     """How long SIGTERM waits for records and exports."""
+    drain_timeout: Duration = "1s"
+    """How much of it the agent goes on taking records for, while HAProxy keeps its connections open."""
 
 
 def parse_settings(document: Mapping[str, Any]) -> Settings:
