@@ -11,17 +11,21 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
 from .guide import render_guide
 from .listener import ListenError
+from .live_settings import LiveSettings
 from .logs import configure_logging
 from .planning import make_plan
 from .reference import render_reference
-from .settings import Loaded, SettingsError, load_settings, schema, with_profile
-from .supervisor import supervise
+from .service_manager import ServiceManager
+from .settings import Change, Loaded, Settings, SettingsError, load_settings, schema, with_profile
+from .settings_file import SettingsFile
+from .supervisor import RESTARTS_VARIABLE, supervise
 from .version import VERSION
 from .wiring import Plan, Profile, render_frontend, render_sections, render_spoe, render_tcp_frontend
 
@@ -30,6 +34,8 @@ __all__ = ["main"]
 PROGRAM = "haproxy-telemetry-agent"
 _OK, _FAILED, _MISUSED = 0, 1, 2
 _GARBAGE_COLLECTION_THRESHOLD = 20_000
+_LOOK_SECONDS = 1.0
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _MAX_KILL_AFTER_SECONDS = 86_400.0
 
 
@@ -95,18 +101,22 @@ def _seconds(text: str) -> float:
 
 def _run(options: argparse.Namespace) -> int:
     if options.supervise:
-        supervise(["run", *([] if options.config is None else ["--config", str(options.config)])], kill_after_seconds=options.kill_after)
-    loaded = load_settings(options.config, os.environ)
+        config = [] if options.config is None else ["--config", str(options.config)]
+        supervise(["run", *config], kill_after_seconds=options.kill_after)
+    # Until there is something to be read again; the default would be the end.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    file = SettingsFile(options.config, os.environ)
+    loaded = file.load()
     settings = loaded.settings
-    configure_logging(level=settings.log.level, format=settings.log.format, stream=sys.stderr)
+    _configure_logging(settings)
     logger = logging.getLogger(PROGRAM)
     logger.info("%s %s, profile %s", PROGRAM, VERSION, settings.profile)
     for warning in loaded.warnings:
         logger.warning("%s", warning)
-    return asyncio.run(_serve(loaded))
+    return asyncio.run(_serve(file, loaded))
 
 
-async def _serve(loaded: Loaded) -> int:
+async def _serve(file: SettingsFile, loaded: Loaded) -> int:
     # Imported here: `config` and `version` need neither the SDK nor aiohttp.
     from .service import Service, describe  # noqa: PLC0415
 
@@ -114,18 +124,66 @@ async def _serve(loaded: Loaded) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    service = Service(loaded.settings, os.environ)
+    service = Service(loaded.settings, os.environ, worker_restarts=_worker_restarts(os.environ))
     for line in describe(loaded.settings, loaded.sources):
         logging.getLogger(PROGRAM).info("setting: %s", line)
-    loop.add_signal_handler(signal.SIGHUP, service.reload_routes)
+    manager = ServiceManager(os.environ, pid=os.getpid())
+
+    def apply(settings: Settings) -> Change:
+        change = service.apply(settings)
+        if any(field.startswith("log.") for field in change.live):
+            _configure_logging(settings)
+        return change
+
+    def reload() -> None:
+        if stop.is_set():
+            return
+        manager.reloading(time.monotonic())
+        service.reload_routes()
+        live.reload()
+        manager.ready()
+
+    live = LiveSettings(file=file, loaded=loaded, apply=apply, telemetry=service.telemetry)
+    loop.add_signal_handler(signal.SIGHUP, reload)
     await service.start()
+    manager.ready()
+    tasks = [asyncio.create_task(_every(_LOOK_SECONDS, live.look))]
+    if manager.watchdog_seconds is not None:
+        tasks.append(asyncio.create_task(_every(manager.watchdog_seconds / 2, manager.alive)))
     # What exists now lives as long as the process, what a request makes goes by itself: neither is worth a search for cycles.
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GARBAGE_COLLECTION_THRESHOLD, 10, 10)
     await stop.wait()
+    manager.stopping()
+    for task in tasks:
+        task.cancel()
     await service.stop()
+    _ignore_signals(loop)
     return _OK
+
+
+def _ignore_signals(loop: asyncio.AbstractEventLoop) -> None:
+    """The loop gives its signals back when it closes: one that comes then must not spoil the exit code."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    for number in _SIGNALS:
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_IGN)
+
+
+async def _every(seconds: float, act: Callable[[], object]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        act()
+
+
+def _configure_logging(settings: Settings) -> None:
+    configure_logging(level=settings.log.level, format=settings.log.format, stream=sys.stderr)
+
+
+def _worker_restarts(environ: Mapping[str, str]) -> int:
+    text = environ.get(RESTARTS_VARIABLE, "")
+    return int(text) if text.isascii() and text.isdecimal() else 0
 
 
 def _config(options: argparse.Namespace) -> int:

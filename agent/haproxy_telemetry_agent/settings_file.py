@@ -4,7 +4,6 @@ An editor may write it bit by bit, and half a YAML file is at times a valid one:
 looks. Kubernetes swaps a symbolic link instead (``..data``): what is looked at is the file that the link leads to.
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,7 +23,7 @@ class SettingsFile:
         environ: see ``load_settings``.
     """
 
-    __slots__ = ("_environ", "_path", "_read", "_seen")
+    __slots__ = ("_environ", "_path", "_read", "_seen", "settled")
 
     def __init__(self, path: Path | None, environ: Mapping[str, str]) -> None:
         self._path = path
@@ -33,6 +32,8 @@ class SettingsFile:
         """Of the file that was read last."""
         self._seen: _Signature = None
         """Of the one that was there at the last look."""
+        self.settled = True
+        """Whether the last two looks saw the same."""
 
     def load(self) -> Loaded:
         """Read it.
@@ -47,13 +48,14 @@ class SettingsFile:
     def changed(self) -> bool:
         """Whether it is another one than was read last, and has been so for two looks."""
         before, self._seen = self._seen, self._look()
-        return self._seen == before != self._read
+        self.settled = self._seen == before
+        return self.settled and self._seen != self._read
 
     def _look(self) -> _Signature:
         if self._path is None:
             return None
         try:
-            status = os.stat(self._path)
+            status = self._path.stat()
         except OSError:
             return None
         return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

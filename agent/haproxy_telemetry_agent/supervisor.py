@@ -11,6 +11,7 @@ It is run as a file by an interpreter without ``site``, and imports next to noth
 Signals are blocked and waited for: no handler, no race. (PID 1 has no default actions, but blocked signals reach it.)
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -90,7 +91,7 @@ class Supervisor:
         self._started_seconds = time.monotonic()
         environ = {**self._environ, RESTARTS_VARIABLE: str(self._restarts)}
         try:
-            self._pid = os.posix_spawn(self._command[0], self._command, environ, setsigmask=(), setsigdef=_SIGNALS)
+            self._pid = os.posix_spawn(self._command[0], list(self._command), environ, setsigmask=(), setsigdef=_SIGNALS)
         except OSError as error:
             self._ended(f"the worker can't be started: {error.strerror}")
         else:
@@ -151,10 +152,9 @@ def main(arguments: Sequence[str]) -> int:
 
     def log(line: str) -> None:
         moment = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
-        try:
+        # Who reads our log may be gone: no reason to end.
+        with contextlib.suppress(OSError):
             os.write(2, f"{moment} haproxy-telemetry-agent supervisor: {line}\n".encode())
-        except OSError:
-            pass  # Who reads our log is gone; that is no reason to end.
 
     return Supervisor(command, os.environ, kill_after_seconds=float(kill_after_seconds), log=log).run()
 

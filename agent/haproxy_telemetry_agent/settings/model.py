@@ -72,7 +72,7 @@ class Settings(Struct, frozen=True):
     shutdown_timeout: Duration = "5s"
     """How long SIGTERM waits for records and exports."""
     drain_timeout: Duration = "1s"
-    """How much of it the agent goes on taking records for, while HAProxy keeps its connections open."""
+    """How much of it, at most half, the agent goes on taking records for while HAProxy keeps its connections open."""
 
 
 def parse_settings(document: Mapping[str, Any]) -> Settings:

@@ -18,7 +18,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def file(path: Path) -> SettingsFile:
-    file = SettingsFile(path, {"OTEL_SERVICE_NAME": "edge"})
+    file = SettingsFile(path, {"OTEL_LOG_LEVEL": "debug"})
     file.load()
     return file
 
@@ -35,7 +35,7 @@ def looks(file: SettingsFile, count: int = 3) -> list[bool]:
 
 def test_the_file_lies_over_the_environment(file: SettingsFile) -> None:
     loaded = file.load()
-    assert (loaded.settings.drain_timeout, loaded.settings.resource.service_name) == ("1s", "edge")
+    assert (loaded.settings.drain_timeout, loaded.settings.log.level) == ("1s", "debug")
 
 
 def test_what_stays_has_not_changed(file: SettingsFile) -> None:
@@ -100,6 +100,6 @@ def test_a_bad_file_is_an_error_once_and_mended_by_a_change(file: SettingsFile, 
 
 
 def test_without_a_file_nothing_changes() -> None:
-    file = SettingsFile(None, {"OTEL_SERVICE_NAME": "edge"})
-    assert file.load().settings.resource.service_name == "edge"
+    file = SettingsFile(None, {"OTEL_LOG_LEVEL": "debug"})
+    assert file.load().settings.log.level == "debug"
     assert looks(file) == [False, False, False]

@@ -32,7 +32,6 @@ async def supervised() -> AsyncIterator[Supervised]:
         await process.stop()
 
 
-
 def worker(**reactions: str) -> str:
     """A Python program that does something at signals."""
     lines = ["import signal, sys"]
@@ -61,7 +60,7 @@ async def test_a_worker_that_ends_is_restarted_and_told_how_often(supervised: Su
 
 
 async def test_a_worker_that_is_killed_is_restarted(supervised: Supervised) -> None:
-    process = supervised(f'echo "pid $$"; exec sleep 60')
+    process = supervised('echo "pid $$"; exec sleep 60')
     await process.start()
     first = await process.wait_for_line("pid ")
     os.kill(int(first.split()[1]), signal.SIGKILL)
@@ -115,7 +114,7 @@ async def test_a_worker_that_cannot_be_started_is_tried_again(supervised: Superv
 
 
 async def test_it_imports_next_to_nothing(supervised: Supervised) -> None:
-    process = supervised(f"echo ready; exec sleep 60")
+    process = supervised("echo ready; exec sleep 60")
     await process.start()
     await process.wait_for_line("ready")
     status = Path(f"/proc/{process.pid}/status").read_text()

@@ -86,6 +86,7 @@ resource: {serviceName: edge, attributes: {deployment.environment.name: prod}}
 log: {level: warn, format: json}
 limits: {maxConnections: 1, maxFrameSizeBytes: 256, maxRecordBytes: 1024}
 shutdownTimeout: 30s
+drainTimeout: 2s
 """
 
 
