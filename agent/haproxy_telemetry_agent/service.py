@@ -19,6 +19,7 @@ from .export import Backoff, BatchPolicy, Exporter, SpanQueue, encode_resource, 
 from .export.otlp_http import OtlpHttpTransport
 from .foreign_messages import ForeignMessages, make_minilanguage
 from .listener import listen, unlink
+from .memory import MemoryGuard, read_rss_bytes, return_free_memory
 from .parts import load_routes, make_parts
 from .pipeline import Pipeline
 from .record_server import RecordServer
@@ -34,6 +35,7 @@ __all__ = ["Service"]
 
 _logger = logging.getLogger(__name__)
 
+_MEMORY_POLL_SECONDS = 0.25
 _ROUTES_POLL_SECONDS = 2.0
 SCOPE_NAME = "haproxy-telemetry-agent"
 _EXPIRE_SECONDS = 1.0
@@ -70,6 +72,14 @@ class Service:
             backoff=Backoff(random=random.random),
             observer=self.telemetry,
         )
+        self._memory = MemoryGuard(
+            max_bytes=settings.limits.max_memory_bytes,
+            read=read_rss_bytes,
+            shed=self._exporter.shed,
+            resume=self._exporter.resume,
+            release=return_free_memory,
+        )
+        self.telemetry.watch_memory(self._memory)
         minilanguage = make_minilanguage(settings.minilanguage, sampler=parts.sampler, ids=self._ids)
         self.telemetry.watch_minilanguage(minilanguage)
         self._foreign = ForeignMessages(minilanguage=minilanguage, telemetry=self.telemetry, offer=self._exporter.offer)
@@ -97,7 +107,7 @@ class Service:
         )
         self._expiry: asyncio.TimerHandle | None = None
         self._listening = False
-        self._watch: asyncio.Task[None] | None = None
+        self._watches: list[asyncio.Task[None]] = []
         self._endpoint = Endpoint(registry=self.telemetry.registry, ready=lambda: self._listening)
 
     async def start(self) -> None:
@@ -125,7 +135,7 @@ class Service:
         self._listening = True
         await self._endpoint.start(http)
         self.telemetry.configured()
-        self._watch = asyncio.create_task(self._watch_routes())
+        self._watches = [asyncio.create_task(self._watch_routes()), asyncio.create_task(self._watch_memory())]
         _logger.info(
             "listening: spop %s, records %s, http %s; exporting to %s",
             addresses.spop,
@@ -176,14 +186,17 @@ class Service:
             await asyncio.sleep(_ROUTES_POLL_SECONDS)
             self.reload_routes()
 
+    async def _watch_memory(self) -> None:
+        while True:
+            await asyncio.sleep(_MEMORY_POLL_SECONDS)
+            self._memory.check()
+
     async def stop(self) -> None:
         """End in order, within ``shutdownTimeout``."""
         timeout_seconds = duration_seconds(self._settings.shutdown_timeout)
         loop = asyncio.get_running_loop()
         deadline_seconds = loop.time() + timeout_seconds
         self._listening = False
-        if self._watch is not None:
-            self._watch.cancel()
         self._spop_server.close()
         if self._expiry is not None:
             self._expiry.cancel()
@@ -192,6 +205,8 @@ class Service:
         await self._record_server.wait_until_left(drain_seconds)
         self._foreign.close()
         await self._record_server.close()
+        for watch in self._watches:
+            watch.cancel()
         await self._exporter.close(max(deadline_seconds - loop.time(), 0.1))
         await self._endpoint.close()
         addresses = self._settings.listen

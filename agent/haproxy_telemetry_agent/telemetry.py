@@ -17,6 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from .export import Result, SpanQueue
+from .memory import MemoryGuard
 from .records import SkipReason
 from .tracing import MiniLanguage, Span, SpanKind, WarningReason
 from .version import VERSION
@@ -32,7 +33,7 @@ _EXPORT_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 _CONNECTION_KINDS = ("spop", "records")
 _KINDS = {SpanKind.INTERNAL.value: "internal", SpanKind.SERVER.value: "server", SpanKind.CLIENT.value: "client"}
 _REASONS = ("denied", "error", "excluded", "forced", "rate_limited", "rule", "slow")
-_DROP_REASONS = ("queue_full", "rejected", "retry_exhausted", "shutdown")
+_DROP_REASONS = ("memory", "queue_full", "rejected", "retry_exhausted", "shutdown")
 _DISCONNECT_CODES = {
     0: "normal",
     1: "io_error",
@@ -110,6 +111,7 @@ class Telemetry(Collector):
         self._export_duration = _Histogram(_EXPORT_BUCKETS_SECONDS)
         self._last_export_seconds = 0.0
         self._queue: SpanQueue | None = None
+        self._memory: MemoryGuard | None = None
         self._minilanguage: MiniLanguage | None = None
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
@@ -119,6 +121,10 @@ class Telemetry(Collector):
     def watch_queue(self, queue: SpanQueue) -> None:
         """Show this queue's size."""
         self._queue = queue
+
+    def watch_memory(self, guard: MemoryGuard) -> None:
+        """Show whether spans are dropped for want of memory."""
+        self._memory = guard
 
     def watch_minilanguage(self, minilanguage: MiniLanguage) -> None:
         """Show what this one holds, and what it had to give up."""
@@ -305,6 +311,10 @@ class Telemetry(Collector):
         yield GaugeMetricFamily(
             f"{PREFIX}last_export_success_timestamp_seconds", "When the collector last took spans.", self._last_export_seconds
         )
+        if self._memory is not None:
+            yield GaugeMetricFamily(
+                f"{PREFIX}memory_shedding", "Whether spans are dropped for want of memory.", float(self._memory.shedding)
+            )
         if self._queue is not None:
             yield GaugeMetricFamily(f"{PREFIX}queue_size", "Spans that wait for export.", len(self._queue))
             yield GaugeMetricFamily(f"{PREFIX}queue_size_bytes", "Bytes of the spans that wait.", self._queue.size_bytes)

@@ -92,6 +92,7 @@ class Exporter:
         self._sending = asyncio.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._shedding = False
         self._deadline_seconds = 0.0
         self._task: asyncio.Task[None] | None = None
 
@@ -114,6 +115,9 @@ class Exporter:
         if self._closed:
             self._observer.dropped(1, "shutdown")
             return
+        if self._shedding:
+            self._observer.dropped(1, "memory")
+            return
         if not self._queue.offer(span):
             self._observer.dropped(1, "queue_full")
             return
@@ -123,6 +127,17 @@ class Exporter:
             self._first.set()
         if size >= self._policy.max_spans:
             self._full.set()
+
+    def shed(self) -> None:
+        """Drop the older half of the queue, and all that is offered until ``resume``: there is no memory for it."""
+        self._shedding = True
+        dropped = len(self._queue.take((len(self._queue) + 1) // 2))
+        if dropped:
+            self._observer.dropped(dropped, "memory")
+
+    def resume(self) -> None:
+        """Take spans again."""
+        self._shedding = False
 
     async def close(self, timeout_seconds: float) -> None:
         """Send what is queued, for at most ``timeout_seconds``; what is left then is dropped and counted."""

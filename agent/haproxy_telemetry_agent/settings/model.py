@@ -51,6 +51,8 @@ class Limits(Struct, frozen=True):
     """Of each kind: SPOP and record connections."""
     max_frame_size_bytes: Annotated[int, msgspec.Meta(ge=256, le=16_777_216)] = 65_536
     max_record_bytes: Annotated[int, msgspec.Meta(ge=1024, le=1_048_576)] = 65_535
+    max_memory_bytes: Annotated[int, msgspec.Meta(ge=64 * 1024 * 1024)] = 160 * 1024 * 1024
+    """Of the agent as a whole; above it spans are dropped."""
 
 
 class Settings(Struct, frozen=True):

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from haproxy_telemetry_agent import telemetry as telemetry_module
 from haproxy_telemetry_agent.export import Result, SpanQueue, Verdict
+from haproxy_telemetry_agent.memory import MemoryGuard
 from haproxy_telemetry_agent.records import SkipReason
 from haproxy_telemetry_agent.spop import StatusCode
 from haproxy_telemetry_agent.telemetry import PREFIX, Telemetry
@@ -161,6 +162,15 @@ def test_a_queue_is_shown_once_it_is_known(telemetry: Telemetry) -> None:
     assert (samples["queue_size"], samples["queue_size_bytes"], samples["queue_capacity"]) == (1, 5, 7)
 
 
+def test_the_memory_bound_is_shown_once_it_is_known(telemetry: Telemetry) -> None:
+    assert "memory_shedding" not in samples_of(telemetry)
+    guard = MemoryGuard(max_bytes=1, read=lambda: 2, shed=lambda: None, resume=lambda: None, release=lambda: None)
+    telemetry.watch_memory(guard)
+    assert samples_of(telemetry)["memory_shedding"] == 0
+    guard.check()
+    assert samples_of(telemetry)["memory_shedding"] == 1
+
+
 def test_the_minilanguage_is_shown_once_it_is_known(telemetry: Telemetry) -> None:
     assert not any(series.startswith("minilang_exchanges") for series in samples_of(telemetry))
     limits = MiniLimits(
@@ -195,7 +205,7 @@ class TestFirstScrape:
         [
             ("open_connections", "kind", ["spop", "records"]),
             ("records_skipped_total", "reason", [reason.value for reason in SkipReason]),
-            ("spans_dropped_total", "reason", ["queue_full", "rejected", "retry_exhausted", "shutdown"]),
+            ("spans_dropped_total", "reason", ["memory", "queue_full", "rejected", "retry_exhausted", "shutdown"]),
             ("config_reloads_total", "result", ["ok", "refused"]),
             ("spans_made_total", "kind", ["server", "client", "internal"]),
             ("exchanges_recorded_total", "start", ["answered", "unanswered", "unasked", "no_request", "connection", "probe"]),

@@ -383,3 +383,32 @@ class TestReplacement:
             setup.collector = collector
         await setup.close()
         assert [collector.closed for collector in collectors] == [True] * 3
+
+
+class TestShedding:
+    async def test_the_older_half_goes_and_nothing_comes_until_it_ends(self, started: Start) -> None:
+        setup = started(*[UNAVAILABLE] * 3)
+        setup.offer(MAX_BATCH)
+        await asyncio.sleep(0.5)  # a batch is under way, and stays
+        setup.offer(5)
+        setup.exporter.shed()
+        setup.offer(2)
+        assert setup.counts.dropped_counts == {"memory": 3 + 2}
+        setup.exporter.resume()
+        setup.offer(1)
+        await setup.close()
+        assert setup.collector.requests[-1][1] == [b"6", b"7", b"10"]
+        assert setup.counts.exported_count == MAX_BATCH + 3
+
+    async def test_again_and_again_leaves_nothing(self, started: Start) -> None:
+        setup = started()
+        setup.offer(MAX_BATCH - 1)
+        for _ in range(4):
+            setup.exporter.shed()
+        assert setup.counts.dropped_counts == {"memory": MAX_BATCH - 1}
+        await asyncio.sleep(2 * DELAY)
+        assert setup.collector.requests == []
+        setup.exporter.resume()
+        setup.offer(MAX_BATCH)
+        await asyncio.sleep(0.001)
+        assert len(setup.collector.requests) == 1
