@@ -5,6 +5,7 @@ Exit codes: 0 fine, 1 the agent could not start, 2 wrong usage or wrong settings
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import json
 import logging
@@ -93,10 +94,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 <= seconds <= _MAX_KILL_AFTER_SECONDS:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected 0 to {_MAX_KILL_AFTER_SECONDS:g} seconds")
-    return seconds
+    with contextlib.suppress(ValueError):
+        if 0 <= (seconds := float(text)) <= _MAX_KILL_AFTER_SECONDS:
+            return seconds
+    raise argparse.ArgumentTypeError(f"{text!r}: expected 0 to {_MAX_KILL_AFTER_SECONDS:g} seconds")
 
 
 def _run(options: argparse.Namespace) -> int:
