@@ -74,6 +74,15 @@ class Pipeline:
         self._offer = offer
         self._without_answer = "unanswered" if asks else "unasked"
 
+    def replace(
+        self, *, answerer: Answerer, tracer: ExchangeTracer, connection_tracer: ConnectionTracer, asks: bool = True
+    ) -> None:
+        """Go on with these; an exchange that has begun with others ends with these, its token says all that was decided."""
+        self._answerer = answerer
+        self._tracer = tracer
+        self._connection_tracer = connection_tracer
+        self._without_answer = "unanswered" if asks else "unasked"
+
     def notify(self, messages: list[Message]) -> list[Action]:
         """The actions that answer one NOTIFY; a message that nobody understands gets none."""
         actions: list[Action] = []

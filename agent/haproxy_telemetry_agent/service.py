@@ -2,7 +2,8 @@
 
 Knows everybody; does nothing else.
 
-The end has an order: no new questions, then the records of what was answered, then their export.
+The end has an order: no new questions, then the records of what was answered, while HAProxy has any and there is time, then their
+export.
 """
 
 import asyncio
@@ -12,31 +13,21 @@ import random
 import socket
 import ssl
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
-from .content import make_attribute_builder, make_limits
 from .endpoint import Endpoint
 from .export import Backoff, BatchPolicy, Exporter, SpanQueue, encode_resource, encode_scope
 from .export.otlp_http import OtlpHttpTransport
 from .foreign_messages import ForeignMessages, make_minilanguage
 from .listener import listen, unlink
+from .memory import MemoryGuard, read_rss_bytes, return_free_memory
+from .parts import load_routes, make_parts
 from .pipeline import Pipeline
 from .record_server import RecordServer
 from .resource import resource_attributes
-from .route_file import RouteFile
-from .samplers import make_excluder, make_keeper, make_sampler
-from .settings import Settings, SettingsError, duration_seconds
+from .settings import Change, Settings, SettingsError, compare_settings, duration_seconds
 from .spop_server import SpopServer
 from .telemetry import Telemetry
-from .tracing import (
-    Answerer,
-    ConnectionTracer,
-    ExchangeTracer,
-    IdGenerator,
-    Propagation,
-    RoutesError,
-)
-from .tracing.routes import NO_ROUTES
+from .tracing import IdGenerator
 from .tracing.semconv import SCHEMA_URL
 from .version import VERSION
 
@@ -44,6 +35,7 @@ __all__ = ["Service"]
 
 _logger = logging.getLogger(__name__)
 
+_MEMORY_POLL_SECONDS = 0.25
 _ROUTES_POLL_SECONDS = 2.0
 SCOPE_NAME = "haproxy-telemetry-agent"
 _EXPIRE_SECONDS = 1.0
@@ -56,47 +48,45 @@ class Service:
     Args:
         settings: checked settings.
         environ: where attributes of ``env`` are from.
+        worker_restarts: how often the supervisor has restarted the agent.
 
     Raises:
         SettingsError: a certificate or the file of routes can't be loaded.
     """
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+    def __init__(self, settings: Settings, environ: Mapping[str, str], *, worker_restarts: int = 0) -> None:
         self._settings = settings
-        self.telemetry = Telemetry()
-        sampler = make_sampler(settings.sampling)
+        self._environ = environ
+        self.telemetry = Telemetry(worker_restarts=worker_restarts)
+        self._ids = IdGenerator(random.Random(random.SystemRandom().getrandbits(256)).getrandbits)  # noqa: S311 - ids, not secrets
         self._routes = load_routes(settings)
-        routes = NO_ROUTES if self._routes is None else self._routes.table
-        self._attributes = make_attribute_builder(settings.spans, environ, routes)
-        ids = IdGenerator(random.Random(random.SystemRandom().getrandbits(256)).getrandbits)  # noqa: S311 - ids, not secrets
-        self._exporter = self._make_exporter()
-        minilanguage = make_minilanguage(settings.minilanguage, sampler=sampler, ids=ids)
+        parts = make_parts(settings, environ, ids=self._ids, routes=self._routes)
+        self._attributes = parts.attributes
+        batch = settings.exporter.batch
+        self._queue = SpanQueue(max_spans=batch.max_queue_spans, max_bytes=batch.max_queue_bytes)
+        self.telemetry.watch_queue(self._queue)
+        self._exporter = Exporter(
+            transport=make_transport(settings),
+            queue=self._queue,
+            policy=make_policy(settings),
+            backoff=Backoff(random=random.random),
+            observer=self.telemetry,
+        )
+        self._memory = MemoryGuard(
+            max_bytes=settings.limits.max_memory_bytes,
+            read=read_rss_bytes,
+            shed=self._exporter.shed,
+            resume=self._exporter.resume,
+            release=return_free_memory,
+        )
+        self.telemetry.watch_memory(self._memory)
+        minilanguage = make_minilanguage(settings.minilanguage, sampler=parts.sampler, ids=self._ids)
         self.telemetry.watch_minilanguage(minilanguage)
         self._foreign = ForeignMessages(minilanguage=minilanguage, telemetry=self.telemetry, offer=self._exporter.offer)
-        propagation = settings.propagation
-        pipeline = Pipeline(
-            answerer=Answerer(
-                sampler=sampler,
-                ids=ids,
-                propagation=Propagation(
-                    propagation.propagators,
-                    mode=propagation.mode,
-                    trusted_networks=propagation.trusted_networks,
-                    link_untrusted=propagation.link_untrusted,
-                ),
-                excluder=make_excluder(settings.sampling),
-                baggage_keys=propagation.baggage_attributes,
-            ),
-            tracer=ExchangeTracer(
-                sampler=sampler,
-                ids=ids,
-                attributes=self._attributes,
-                profile=settings.profile,
-                keeper=make_keeper(settings.sampling),
-                limits=make_limits(settings.spans),
-                baggage_keys=propagation.baggage_attributes,
-            ),
-            connection_tracer=ConnectionTracer(sampler=sampler, limits=make_limits(settings.spans)),
+        self._pipeline = Pipeline(
+            answerer=parts.answerer,
+            tracer=parts.tracer,
+            connection_tracer=parts.connection_tracer,
             foreign=self._foreign,
             telemetry=self.telemetry,
             offer=self._exporter.offer,
@@ -104,20 +94,20 @@ class Service:
         )
         limits = settings.limits
         self._spop_server = SpopServer(
-            notify=pipeline.notify,
+            notify=self._pipeline.notify,
             telemetry=self.telemetry,
             max_connections=limits.max_connections,
             max_frame_size_bytes=limits.max_frame_size_bytes,
         )
         self._record_server = RecordServer(
-            record=pipeline.record,
+            record=self._pipeline.record,
             telemetry=self.telemetry,
             max_connections=limits.max_connections,
             max_record_bytes=limits.max_record_bytes,
         )
         self._expiry: asyncio.TimerHandle | None = None
         self._listening = False
-        self._watch: asyncio.Task[None] | None = None
+        self._watches: list[asyncio.Task[None]] = []
         self._endpoint = Endpoint(registry=self.telemetry.registry, ready=lambda: self._listening)
 
     async def start(self) -> None:
@@ -144,8 +134,8 @@ class Service:
         self._expire()
         self._listening = True
         await self._endpoint.start(http)
-        if self._routes is not None:
-            self._watch = asyncio.create_task(self._watch_routes())
+        self.telemetry.configured()
+        self._watches = [asyncio.create_task(self._watch_routes()), asyncio.create_task(self._watch_memory())]
         _logger.info(
             "listening: spop %s, records %s, http %s; exporting to %s",
             addresses.spop,
@@ -153,6 +143,32 @@ class Service:
             addresses.http,
             traces_url(self._settings),
         )
+
+    def apply(self, wanted: Settings) -> Change:
+        """Take changed settings, all that can be taken now or none; also reads certificates again.
+
+        Raises:
+            SettingsError: a certificate or the file of routes can't be loaded; all goes on as before.
+        """
+        change = compare_settings(self._settings, wanted)
+        settings = change.effective
+        same_file = settings.spans.routes_file == self._settings.spans.routes_file
+        routes = self._routes if same_file else load_routes(settings)
+        parts = make_parts(settings, self._environ, ids=self._ids, routes=routes)
+        transport = make_transport(settings)
+        # From here on nothing can fail.
+        self._settings, self._routes, self._attributes = settings, routes, parts.attributes
+        self._pipeline.replace(
+            answerer=parts.answerer,
+            tracer=parts.tracer,
+            connection_tracer=parts.connection_tracer,
+            asks=settings.profile != "Stream",
+        )
+        self._foreign.replace_sampler(parts.sampler)
+        self._exporter.replace(transport, make_policy(settings))
+        batch = settings.exporter.batch
+        self._queue.resize(max_spans=batch.max_queue_spans, max_bytes=batch.max_queue_bytes)
+        return change
 
     def reload_routes(self) -> None:
         """Look whether the file of routes is another one; one that can't be used is refused, and the old routes stay."""
@@ -170,19 +186,27 @@ class Service:
             await asyncio.sleep(_ROUTES_POLL_SECONDS)
             self.reload_routes()
 
+    async def _watch_memory(self) -> None:
+        while True:
+            await asyncio.sleep(_MEMORY_POLL_SECONDS)
+            self._memory.check()
+
     async def stop(self) -> None:
         """End in order, within ``shutdownTimeout``."""
         timeout_seconds = duration_seconds(self._settings.shutdown_timeout)
         loop = asyncio.get_running_loop()
         deadline_seconds = loop.time() + timeout_seconds
         self._listening = False
-        if self._watch is not None:
-            self._watch.cancel()
         self._spop_server.close()
         if self._expiry is not None:
             self._expiry.cancel()
+        # Half of the time is the export's.
+        drain_seconds = min(duration_seconds(self._settings.drain_timeout), timeout_seconds / 2)
+        await self._record_server.wait_until_left(drain_seconds)
         self._foreign.close()
         await self._record_server.close()
+        for watch in self._watches:
+            watch.cancel()
         await self._exporter.close(max(deadline_seconds - loop.time(), 0.1))
         await self._endpoint.close()
         addresses = self._settings.listen
@@ -194,47 +218,32 @@ class Service:
         more = self._foreign.expire()
         self._expiry = asyncio.get_running_loop().call_later(_EXPIRE_MORE_SECONDS if more else _EXPIRE_SECONDS, self._expire)
 
-    def _make_exporter(self) -> Exporter:
-        settings = self._settings.exporter
-        batch = settings.batch
-        resource = resource_attributes(
-            service_name=self._settings.resource.service_name, attributes=self._settings.resource.attributes
-        )
-        queue = SpanQueue(max_spans=batch.max_queue_spans, max_bytes=batch.max_queue_bytes)
-        self.telemetry.watch_queue(queue)
-        return Exporter(
-            transport=OtlpHttpTransport(
-                url=traces_url(self._settings),
-                headers={header.name: header.value for header in settings.headers},
-                timeout_seconds=duration_seconds(settings.timeout),
-                gzip=settings.compression == "gzip",
-                tls=make_tls(self._settings),
-                resource=encode_resource(resource),
-                scope=encode_scope(SCOPE_NAME, VERSION),
-                schema_url=SCHEMA_URL,
-                user_agent=f"{SCOPE_NAME}/{VERSION}",
-            ),
-            queue=queue,
-            policy=BatchPolicy(batch.max_batch_spans, duration_seconds(batch.delay), duration_seconds(batch.retry)),
-            backoff=Backoff(random=random.random),
-            observer=self.telemetry,
-        )
 
-
-def load_routes(settings: Settings) -> RouteFile | None:
-    """The file of routes, read; None if the settings name none.
+def make_transport(settings: Settings) -> OtlpHttpTransport:
+    """What delivers batches.
 
     Raises:
-        SettingsError: it can't be used.
+        SettingsError: a certificate can't be used.
     """
-    if settings.spans.routes_file is None:
-        return None
-    routes = RouteFile(Path(settings.spans.routes_file))
-    try:
-        routes.load()
-    except RoutesError as error:
-        raise SettingsError(f"spans.routesFile: {error}") from None
-    return routes
+    exporter = settings.exporter
+    resource = resource_attributes(service_name=settings.resource.service_name, attributes=settings.resource.attributes)
+    return OtlpHttpTransport(
+        url=traces_url(settings),
+        headers={header.name: header.value for header in exporter.headers},
+        timeout_seconds=duration_seconds(exporter.timeout),
+        gzip=exporter.compression == "gzip",
+        tls=make_tls(settings),
+        resource=encode_resource(resource),
+        scope=encode_scope(SCOPE_NAME, VERSION),
+        schema_url=SCHEMA_URL,
+        user_agent=f"{SCOPE_NAME}/{VERSION}",
+    )
+
+
+def make_policy(settings: Settings) -> BatchPolicy:
+    """When batches leave."""
+    batch = settings.exporter.batch
+    return BatchPolicy(batch.max_batch_spans, duration_seconds(batch.delay), duration_seconds(batch.retry))
 
 
 def make_tls(settings: Settings) -> ssl.SSLContext | None:

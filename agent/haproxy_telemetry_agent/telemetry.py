@@ -17,6 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from .export import Result, SpanQueue
+from .memory import MemoryGuard
 from .records import SkipReason
 from .tracing import MiniLanguage, Span, SpanKind, WarningReason
 from .version import VERSION
@@ -32,7 +33,7 @@ _EXPORT_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 _CONNECTION_KINDS = ("spop", "records")
 _KINDS = {SpanKind.INTERNAL.value: "internal", SpanKind.SERVER.value: "server", SpanKind.CLIENT.value: "client"}
 _REASONS = ("denied", "error", "excluded", "forced", "rate_limited", "rule", "slow")
-_DROP_REASONS = ("queue_full", "rejected", "retry_exhausted", "shutdown")
+_DROP_REASONS = ("memory", "queue_full", "rejected", "retry_exhausted", "shutdown")
 _DISCONNECT_CODES = {
     0: "normal",
     1: "io_error",
@@ -74,10 +75,17 @@ class Telemetry(Collector):
     """Counts what the agent does; registered in a registry of its own.
 
     Implements ``ExportObserver``.
+
+    Args:
+        worker_restarts: how often the supervisor has restarted the agent.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, worker_restarts: int = 0) -> None:
         self.registry = CollectorRegistry()
+        self._worker_restarts = worker_restarts
+        self._config_ok = True
+        self._config_reload_seconds = 0.0
+        self._config_reloads: Counter[str] = Counter(ok=0, refused=0)
         self._open = dict.fromkeys(_CONNECTION_KINDS, 0)
         self._connections: Counter[tuple[str, str]] = Counter(
             {(kind, result): 0 for kind in _CONNECTION_KINDS for result in ("ok", "limit")}
@@ -104,6 +112,7 @@ class Telemetry(Collector):
         self._export_duration = _Histogram(_EXPORT_BUCKETS_SECONDS)
         self._last_export_seconds = 0.0
         self._queue: SpanQueue | None = None
+        self._memory: MemoryGuard | None = None
         self._minilanguage: MiniLanguage | None = None
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
@@ -113,6 +122,10 @@ class Telemetry(Collector):
     def watch_queue(self, queue: SpanQueue) -> None:
         """Show this queue's size."""
         self._queue = queue
+
+    def watch_memory(self, guard: MemoryGuard) -> None:
+        """Show whether spans are dropped for want of memory."""
+        self._memory = guard
 
     def watch_minilanguage(self, minilanguage: MiniLanguage) -> None:
         """Show what this one holds, and what it had to give up."""
@@ -166,6 +179,17 @@ class Telemetry(Collector):
         """The file of routes was read again, and taken or refused."""
         self._routes["ok" if ok else "refused"] += 1
 
+    def configured(self) -> None:
+        """The agent has started with its settings."""
+        self._config_reload_seconds = time.time()
+
+    def reloaded(self, *, ok: bool) -> None:
+        """The settings were read again, and taken or refused."""
+        self._config_reloads["ok" if ok else "refused"] += 1
+        self._config_ok = ok
+        if ok:
+            self._config_reload_seconds = time.time()
+
     def record_skipped(self, reason: SkipReason, count: int = 1) -> None:
         """Records that are of no use."""
         self._records_skipped[reason.value] += count
@@ -210,6 +234,14 @@ class Telemetry(Collector):
         build = GaugeMetricFamily(f"{PREFIX}build_info", "What runs; always 1.", labels=["version", "python"])
         build.add_metric([VERSION, platform.python_version()], 1)
         yield build
+        yield _single("worker_restarts", "Times the supervisor has restarted the agent.", self._worker_restarts)
+        yield GaugeMetricFamily(
+            f"{PREFIX}config_last_reload_successful", "Whether the settings, as last read, are in use.", float(self._config_ok)
+        )
+        yield GaugeMetricFamily(
+            f"{PREFIX}config_reload_timestamp_seconds", "When settings were last taken.", self._config_reload_seconds
+        )
+        yield _counter("config_reloads", "Times the settings were read again.", "result", self._config_reloads)
         yield _gauge("open_connections", "Open connections from HAProxy, by kind.", "kind", self._open)
         connections = CounterMetricFamily(
             f"{PREFIX}connections_total",
@@ -285,6 +317,10 @@ class Telemetry(Collector):
         yield GaugeMetricFamily(
             f"{PREFIX}last_export_success_timestamp_seconds", "When the collector last took spans.", self._last_export_seconds
         )
+        if self._memory is not None:
+            yield GaugeMetricFamily(
+                f"{PREFIX}memory_shedding", "Whether spans are dropped for want of memory.", float(self._memory.shedding)
+            )
         if self._queue is not None:
             yield GaugeMetricFamily(f"{PREFIX}queue_size", "Spans that wait for export.", len(self._queue))
             yield GaugeMetricFamily(f"{PREFIX}queue_size_bytes", "Bytes of the spans that wait.", self._queue.size_bytes)

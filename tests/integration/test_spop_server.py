@@ -5,6 +5,7 @@ The peer is a stand-in for HAProxy, because HAProxy would not misbehave.
 
 import asyncio
 import contextlib
+import signal
 import socket
 import struct
 from collections.abc import AsyncIterator
@@ -100,6 +101,22 @@ async def test_it_still_answers(agent: Agent) -> None:
         await peer.shake_hands()
         await peer.send(notify())
         assert is_answer(await peer.frame())
+
+
+async def test_questions_that_came_before_the_end_are_answered(agent: Agent) -> None:
+    """HAProxy had written them when SIGTERM came; the agent, stopped meanwhile, sees both at once."""
+    async with Peer.open(agent.listen["spop"]) as peer:
+        await peer.shake_hands()
+        agent.process.send_signal(signal.SIGSTOP)
+        await peer.send(b"".join(notify(stream_id) for stream_id in range(1, 501)))
+        agent.process.send_signal(signal.SIGTERM)
+        agent.process.send_signal(signal.SIGCONT)
+        frames = [await peer.frame() for _ in range(500)]
+        assert all(map(is_answer, frames))
+        assert [frame.stream_id for frame in frames] == list(range(1, 501))
+        assert await peer.disconnect_code() == 0
+        assert await peer.is_closed()
+        assert await agent.stop() == 0
 
 
 @pytest.mark.parametrize("kind", ["ipv4", "ipv6", "unix"])

@@ -88,7 +88,11 @@ class Exporter:
         self._first = asyncio.Event()
         self._full = asyncio.Event()
         self._closing = asyncio.Event()
+        self._replaced = asyncio.Event()
+        self._sending = asyncio.Lock()
+        self._retiring: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._shedding = False
         self._deadline_seconds = 0.0
         self._task: asyncio.Task[None] | None = None
 
@@ -96,10 +100,23 @@ class Exporter:
         """Start the worker on the running loop."""
         self._task = asyncio.get_running_loop().create_task(self._run(), name="exporter")
 
+    def replace(self, transport: Transport, policy: BatchPolicy) -> None:
+        """Deliver to another transport from now on, a batch that is tried again included; the old one is closed when it is idle."""
+        retired, self._transport, self._policy = self._transport, transport, policy
+        self._replaced.set()
+        if len(self._queue) >= policy.max_spans:
+            self._full.set()
+        task = asyncio.get_running_loop().create_task(self._retire(retired))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
     def offer(self, span: bytes) -> None:
         """Queue one encoded span; never waits."""
         if self._closed:
             self._observer.dropped(1, "shutdown")
+            return
+        if self._shedding:
+            self._observer.dropped(1, "memory")
             return
         if not self._queue.offer(span):
             self._observer.dropped(1, "queue_full")
@@ -110,6 +127,17 @@ class Exporter:
             self._first.set()
         if size >= self._policy.max_spans:
             self._full.set()
+
+    def shed(self) -> None:
+        """Drop the older half of the queue, and all that is offered until ``resume``: there is no memory for it."""
+        self._shedding = True
+        dropped = len(self._queue.take((len(self._queue) + 1) // 2))
+        if dropped:
+            self._observer.dropped(dropped, "memory")
+
+    def resume(self) -> None:
+        """Take spans again."""
+        self._shedding = False
 
     async def close(self, timeout_seconds: float) -> None:
         """Send what is queued, for at most ``timeout_seconds``; what is left then is dropped and counted."""
@@ -124,7 +152,11 @@ class Exporter:
         if len(self._queue):
             self._observer.dropped(len(self._queue.take(len(self._queue))), "shutdown")
         self._closed = True
-        await self._transport.close()
+        await asyncio.gather(self._transport.close(), *self._retiring)
+
+    async def _retire(self, transport: Transport) -> None:
+        async with self._sending:
+            await transport.close()
 
     async def _run(self) -> None:
         while True:
@@ -159,7 +191,9 @@ class Exporter:
     async def _send(self, batch: list[bytes]) -> Result:
         """Whatever is wrong with a transport costs one batch, never the worker."""
         try:
-            return await self._transport.send(batch)
+            async with self._sending:
+                self._replaced.clear()
+                return await self._transport.send(batch)
         except Exception as error:
             _logger.exception("the transport failed")
             return Result(Verdict.REJECTED, "error", repr(error))
@@ -193,7 +227,9 @@ class Exporter:
                     result.message,
                     wait_seconds,
                 )
-                await asyncio.sleep(wait_seconds)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait_seconds):
+                        await self._replaced.wait()
         finally:
             if not settled:
                 self._observer.dropped(len(batch), "shutdown")

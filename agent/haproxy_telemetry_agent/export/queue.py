@@ -38,6 +38,11 @@ class SpanQueue:
         """How many may wait."""
         return self._max_spans
 
+    def resize(self, *, max_spans: int, max_bytes: int) -> None:
+        """Change the bounds; what waits already stays."""
+        self._max_spans = max_spans
+        self._max_bytes = max_bytes
+
     def offer(self, span: bytes) -> bool:
         """Queue one encoded span; False, and counted, if there is no room."""
         if len(self._spans) >= self._max_spans or self._bytes + len(span) > self._max_bytes:

@@ -51,6 +51,8 @@ class Limits(Struct, frozen=True):
     """Of each kind: SPOP and record connections."""
     max_frame_size_bytes: Annotated[int, msgspec.Meta(ge=256, le=16_777_216)] = 65_536
     max_record_bytes: Annotated[int, msgspec.Meta(ge=1024, le=1_048_576)] = 65_535
+    max_memory_bytes: Annotated[int, msgspec.Meta(ge=64 * 1024 * 1024)] = 160 * 1024 * 1024
+    """Of the agent as a whole; above it spans are dropped."""
 
 
 class Settings(Struct, frozen=True):
@@ -71,6 +73,8 @@ class Settings(Struct, frozen=True):
     limits: Limits = msgspec.field(default_factory=Limits)
     shutdown_timeout: Duration = "5s"
     """How long SIGTERM waits for records and exports."""
+    drain_timeout: Duration = "1s"
+    """How much of it, at most half, the agent goes on taking records for while HAProxy keeps its connections open."""
 
 
 def parse_settings(document: Mapping[str, Any]) -> Settings:

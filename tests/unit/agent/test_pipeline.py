@@ -15,6 +15,7 @@ from haproxy_telemetry_agent.spop import Message, SetVar, Value, VarScope
 from haproxy_telemetry_agent.spop.messages import decode_actions, encode_actions
 from haproxy_telemetry_agent.telemetry import PREFIX, Telemetry
 from haproxy_telemetry_agent.tracing import (
+    AlwaysOff,
     AlwaysOn,
     Answerer,
     ConnectionTracer,
@@ -121,6 +122,37 @@ class TestNotify:
 
     def test_nothing_asked_is_nothing_answered(self, agent: Agent) -> None:
         assert agent.pipeline.notify([]) == []
+
+
+class TestReplacement:
+    def replace(self, agent: Agent, sampler: Sampler, *, asks: bool = True) -> None:
+        ids = IdGenerator(random.Random(2).getrandbits)
+        agent.pipeline.replace(
+            answerer=Answerer(sampler=sampler, ids=ids),
+            tracer=ExchangeTracer(sampler=sampler, ids=ids),
+            connection_tracer=ConnectionTracer(sampler=sampler),
+            asks=asks,
+        )
+
+    def test_the_new_sampler_decides(self, agent: Agent) -> None:
+        self.replace(agent, AlwaysOff())
+        agent.pipeline.notify([Message(REQUEST_MESSAGE, [])])
+        agent.pipeline.record(record_of())
+        agent.pipeline.record(connection_record_of())
+        assert agent.counted()["exchanges_answered", "false", "none"] == 1
+        assert agent.exported == []
+
+    def test_an_exchange_that_the_old_one_has_begun_ends_as_it_was_decided(self, agent: Agent) -> None:
+        actions = agent.pipeline.notify([Message(REQUEST_MESSAGE, [])])
+        variables = {action.name: str(action.value) for action in actions if isinstance(action, SetVar)}
+        self.replace(agent, AlwaysOff())
+        agent.pipeline.record(record_of(**variables))
+        assert [span.name for span in agent.exported] == ["GET", "GET"]
+
+    def test_what_nobody_asked_for_is_counted_so(self, agent: Agent) -> None:
+        self.replace(agent, AlwaysOn(), asks=False)
+        agent.pipeline.record(record_of())
+        assert agent.counted()["exchanges_recorded", "unasked"] == 1
 
 
 class TestForeignMessages:

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from haproxy_telemetry_agent import telemetry as telemetry_module
 from haproxy_telemetry_agent.export import Result, SpanQueue, Verdict
+from haproxy_telemetry_agent.memory import MemoryGuard
 from haproxy_telemetry_agent.records import SkipReason
 from haproxy_telemetry_agent.spop import StatusCode
 from haproxy_telemetry_agent.telemetry import PREFIX, Telemetry
@@ -98,6 +99,7 @@ def what_changed(telemetry: Telemetry, act: Callable[[], None]) -> Samples:
         (lambda it: it.minilang_span_made(SpanKind.SERVER), {"minilang_spans_made_total{kind=server}": 1}),
         (lambda it: it.minilang_span_made(SpanKind.INTERNAL), {"minilang_spans_made_total{kind=internal}": 1}),
         (lambda it: it.minilang_warned("no_id"), {"minilang_warnings_total{reason=no_id}": 1}),
+        (lambda it: it.reloaded(ok=False), {"config_last_reload_successful": -1, "config_reloads_total{result=refused}": 1}),
         (lambda it: it.dropped(7, "queue_full"), {"spans_dropped_total{reason=queue_full}": 7}),
     ],
 )
@@ -111,6 +113,24 @@ def test_an_export_is_counted_and_its_time_kept(telemetry: Telemetry, monkeypatc
         "spans_exported_total": 5,
         "last_export_success_timestamp_seconds": 1_795_355_434.5,
     }
+
+
+def test_settings_that_were_taken_have_a_time(telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telemetry_module.time, "time", lambda: 1_795_355_434.5)
+    telemetry.configured()
+    assert samples_of(telemetry)["config_reload_timestamp_seconds"] == 1_795_355_434.5
+    monkeypatch.setattr(telemetry_module.time, "time", lambda: 1_795_355_435.5)
+    telemetry.reloaded(ok=False)
+    assert samples_of(telemetry)["config_reload_timestamp_seconds"] == 1_795_355_434.5
+    assert what_changed(telemetry, lambda: telemetry.reloaded(ok=True)) == {
+        "config_last_reload_successful": 1,
+        "config_reload_timestamp_seconds": 1,
+        "config_reloads_total{result=ok}": 1,
+    }
+
+
+def test_a_supervisors_restarts_are_told() -> None:
+    assert samples_of(Telemetry(worker_restarts=3))["worker_restarts_total"] == 3
 
 
 def test_durations_fall_into_the_bucket_of_their_upper_bound(telemetry: Telemetry) -> None:
@@ -141,6 +161,15 @@ def test_a_queue_is_shown_once_it_is_known(telemetry: Telemetry) -> None:
     telemetry.watch_queue(queue)
     samples = samples_of(telemetry)
     assert (samples["queue_size"], samples["queue_size_bytes"], samples["queue_capacity"]) == (1, 5, 7)
+
+
+def test_the_memory_bound_is_shown_once_it_is_known(telemetry: Telemetry) -> None:
+    assert "memory_shedding" not in samples_of(telemetry)
+    guard = MemoryGuard(max_bytes=1, read=lambda: 2, shed=lambda: None, resume=lambda: None, release=lambda: None)
+    telemetry.watch_memory(guard)
+    assert samples_of(telemetry)["memory_shedding"] == 0
+    guard.check()
+    assert samples_of(telemetry)["memory_shedding"] == 1
 
 
 def test_the_minilanguage_is_shown_once_it_is_known(telemetry: Telemetry) -> None:
@@ -177,7 +206,8 @@ class TestFirstScrape:
         [
             ("open_connections", "kind", ["spop", "records"]),
             ("records_skipped_total", "reason", [reason.value for reason in SkipReason]),
-            ("spans_dropped_total", "reason", ["queue_full", "rejected", "retry_exhausted", "shutdown"]),
+            ("spans_dropped_total", "reason", ["memory", "queue_full", "rejected", "retry_exhausted", "shutdown"]),
+            ("config_reloads_total", "result", ["ok", "refused"]),
             ("spans_made_total", "kind", ["server", "client", "internal"]),
             ("exchanges_recorded_total", "start", ["answered", "unanswered", "unasked", "no_request", "connection", "probe"]),
             ("minilang_spans_made_total", "kind", ["server", "internal"]),

@@ -337,3 +337,78 @@ async def test_whatever_happens_every_span_is_exported_or_counted(
     delivered = [span for _time, spans in setup.collector.requests for span in spans]
     assert len(set(delivered)) <= setup.offered
     assert setup.counts.dropped_counts.keys() <= {"queue_full", "rejected", "retry_exhausted", "shutdown"}
+
+
+class TestReplacement:
+    POLICY = BatchPolicy(1, DELAY, RETRY)
+
+    async def test_the_next_batch_goes_to_the_new_transport_by_the_new_policy(self, started: Start) -> None:
+        setup = started()
+        old, new = setup.collector, Collector()
+        setup.offer(2)
+        setup.exporter.replace(new, self.POLICY)
+        setup.collector = new
+        await asyncio.sleep(DELAY + 1)
+        assert (old.requests, old.closed) == ([], True)
+        assert [spans for _time, spans in new.requests] == [[b"0"], [b"1"]]
+
+    async def test_a_request_under_way_ends_before_its_transport_does(self, started: Start) -> None:
+        setup = started(seconds=10)
+        old, new = setup.collector, Collector()
+        setup.offer(MAX_BATCH)
+        await asyncio.sleep(1)
+        setup.exporter.replace(new, self.POLICY)
+        setup.collector = new
+        await asyncio.sleep(8)
+        assert not old.closed
+        await asyncio.sleep(2)
+        assert (old.closed, setup.counts.exported_count) == (True, MAX_BATCH)
+
+    async def test_a_batch_that_waits_for_its_next_try_is_tried_at_once(self, started: Start) -> None:
+        setup = started(*[UNAVAILABLE] * 100)
+        new = Collector()
+        setup.offer(MAX_BATCH)
+        await asyncio.sleep(0.5)
+        setup.exporter.replace(new, self.POLICY)
+        setup.collector = new
+        await asyncio.sleep(0.01)
+        assert [spans for _time, spans in new.requests] == [[b"0", b"1", b"2"]]
+        assert setup.counts.exported_count == MAX_BATCH
+
+    async def test_closing_waits_for_all_of_them(self, started: Start) -> None:
+        setup = started()
+        collectors = [setup.collector, Collector(), Collector()]
+        for collector in collectors[1:]:
+            setup.exporter.replace(collector, self.POLICY)
+            setup.collector = collector
+        await setup.close()
+        assert [collector.closed for collector in collectors] == [True] * 3
+
+
+class TestShedding:
+    async def test_the_older_half_goes_and_nothing_comes_until_it_ends(self, started: Start) -> None:
+        setup = started(*[UNAVAILABLE] * 3)
+        setup.offer(MAX_BATCH)
+        await asyncio.sleep(0.5)  # a batch is under way, and stays
+        setup.offer(5)
+        setup.exporter.shed()
+        setup.offer(2)
+        assert setup.counts.dropped_counts == {"memory": 3 + 2}
+        setup.exporter.resume()
+        setup.offer(1)
+        await setup.close()
+        assert setup.collector.requests[-1][1] == [b"6", b"7", b"10"]
+        assert setup.counts.exported_count == MAX_BATCH + 3
+
+    async def test_again_and_again_leaves_nothing(self, started: Start) -> None:
+        setup = started()
+        setup.offer(MAX_BATCH - 1)
+        for _ in range(4):
+            setup.exporter.shed()
+        assert setup.counts.dropped_counts == {"memory": MAX_BATCH - 1}
+        await asyncio.sleep(2 * DELAY)
+        assert setup.collector.requests == []
+        setup.exporter.resume()
+        setup.offer(MAX_BATCH)
+        await asyncio.sleep(0.001)
+        assert len(setup.collector.requests) == 1

@@ -28,6 +28,19 @@ def test_its_capacity_can_be_told() -> None:
     assert SpanQueue(max_spans=7, max_bytes=1).max_spans == 7
 
 
+def test_its_bounds_can_change_and_what_waits_stays() -> None:
+    queue = SpanQueue(max_spans=3, max_bytes=100)
+    for number in range(3):
+        assert queue.offer(b"%d" % number)
+    queue.resize(max_spans=2, max_bytes=100)
+    assert not queue.offer(b"3")
+    assert queue.take(2) == [b"0", b"1"]
+    assert queue.offer(b"4")
+    queue.resize(max_spans=10, max_bytes=3)
+    assert not queue.offer(b"55")
+    assert queue.take(10) == [b"2", b"4"]
+
+
 @given(steps=st.lists(st.one_of(st.binary(max_size=MAX_BYTES // 2), st.integers(0, MAX_SPANS + 1))))
 def test_like_a_list_that_is_never_too_long(steps: list[bytes | int]) -> None:
     """A step offers a span, or takes so many."""

@@ -84,8 +84,9 @@ minilanguage:
   serverSpans: [Upstream]
 resource: {serviceName: edge, attributes: {deployment.environment.name: prod}}
 log: {level: warn, format: json}
-limits: {maxConnections: 1, maxFrameSizeBytes: 256, maxRecordBytes: 1024}
+limits: {maxConnections: 1, maxFrameSizeBytes: 256, maxRecordBytes: 1024, maxMemoryBytes: 67108864}
 shutdownTimeout: 30s
+drainTimeout: 2s
 """
 
 
