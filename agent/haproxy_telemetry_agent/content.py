@@ -72,7 +72,14 @@ def captures(settings: Settings, looked_at_headers: list[str]) -> tuple[Capture,
     spans = settings.spans
     named = [*spans.request_headers, *(attribute.request_header for attribute in spans.attributes if attribute.request_header)]
     headers = list(dict.fromkeys(name.lower() for name in named))
-    wanted = [Capture(f"q.{name}", f"req.fhdr({name})") for name in headers]
+    # The first ones have room in the token for sure: who the client is must not depend on how long its other headers are.
+    wanted: list[Capture] = []
+    if spans.forwarded.trust != "Ignore":
+        kinds = list(_FORWARDED) if spans.forwarded.headers == "Any" else [spans.forwarded.headers]
+        wanted += [Capture(name, f"req.fhdr({name})") for kind in kinds for name in _FORWARDED[kind]]
+    if spans.grpc:
+        wanted += _GRPC
+    wanted += [Capture(f"q.{name}", f"req.fhdr({name})") for name in headers]
     wanted += [
         Capture(f"{SAMPLING_ONLY}{name}", f"req.fhdr({name})", "decision") for name in looked_at_headers if name not in headers
     ]
@@ -81,11 +88,6 @@ def captures(settings: Settings, looked_at_headers: list[str]) -> tuple[Capture,
         wanted.append(Capture(f"x.{sample.name}", sample.fetch, _MOMENTS[sample.at]))  # type: ignore[arg-type]
     if spans.tls:
         wanted += _TLS
-    if spans.grpc:
-        wanted += _GRPC
-    if spans.forwarded.trust != "Ignore":
-        kinds = list(_FORWARDED) if spans.forwarded.headers == "Any" else [spans.forwarded.headers]
-        wanted += [Capture(name, f"req.fhdr({name})") for kind in kinds for name in _FORWARDED[kind]]
     return tuple(wanted)
 
 

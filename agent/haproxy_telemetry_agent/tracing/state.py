@@ -84,16 +84,16 @@ def _encode(state: State) -> bytes:
 
 
 def _fit(extras: dict[str, str] | None) -> dict[str, str] | None:
-    """As many as there is room for, in their order."""
+    """Those there is room for, in their order; a long one does not take the place of those behind it."""
     if extras is None:
         return None
     fitting: dict[str, str] = {}
     left = _MAX_EXTRAS_BYTES
     for key, value in extras.items():
-        left -= len(key.encode()) + len(value.encode()) + 6
-        if left < 0:
-            break
-        fitting[key] = value
+        size = len(key.encode()) + len(value.encode()) + 6
+        if size <= left:
+            left -= size
+            fitting[key] = value
     return fitting
 
 

@@ -157,3 +157,10 @@ def test_every_key_that_is_captured_is_one_that_the_builder_knows() -> None:
         }
     )
     assert {capture.key for capture in captures(settings, [])} >= set(EXTRAS) - {"q.authorization"}
+
+
+def test_who_the_client_is_comes_first_in_the_token() -> None:
+    """It has room there, however long the headers are that are captured besides."""
+    settings = parse_settings({"spans": {"requestHeaders": ["x-a"], "grpc": True, "forwarded": {"trust": "All"}}})
+    keys = [capture.key for capture in captures(settings, ["x-b"])]
+    assert keys.index("x-forwarded-for") < keys.index("content_type") < keys.index("q.x-a") < keys.index("s.x-b")

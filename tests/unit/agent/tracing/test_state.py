@@ -119,3 +119,10 @@ def test_what_is_no_token_of_ours(token: str) -> None:
 def test_any_text_is_a_state_or_none(token: str) -> None:
     state = decode_state(token)
     assert state is None or state.version == VERSION
+
+
+def test_a_long_text_does_not_take_the_place_of_those_behind_it() -> None:
+    extras = {"q.short": "a", "q.long": "b" * 3_000, "q.last": "c"}
+    decoded = decode_state(encode_state(State(1, extras=extras)))
+    assert decoded is not None
+    assert decoded.extras == {"q.short": "a", "q.last": "c"}
