@@ -74,6 +74,7 @@ class Service:
         self.telemetry.watch_minilanguage(minilanguage)
         self._foreign = ForeignMessages(minilanguage=minilanguage, telemetry=self.telemetry, offer=self._exporter.offer)
         propagation = settings.propagation
+        keeper = make_keeper(settings.sampling)
         pipeline = Pipeline(
             answerer=Answerer(
                 sampler=sampler,
@@ -92,11 +93,11 @@ class Service:
                 ids=ids,
                 attributes=self._attributes,
                 profile=settings.profile,
-                keeper=make_keeper(settings.sampling),
+                keeper=keeper,
                 limits=make_limits(settings.spans),
                 baggage_keys=propagation.baggage_attributes,
             ),
-            connection_tracer=ConnectionTracer(sampler=sampler, limits=make_limits(settings.spans)),
+            connection_tracer=ConnectionTracer(sampler=sampler, keeper=keeper, limits=make_limits(settings.spans)),
             foreign=self._foreign,
             telemetry=self.telemetry,
             offer=self._exporter.offer,
