@@ -4,7 +4,7 @@ What is captured has a key that says what it is (see ``tracing.attributes``); th
 HAProxy sends.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from .settings import Settings
 from .settings.spans import Spans
@@ -16,7 +16,7 @@ from .tracing.redaction import Redactor
 from .tracing.routes import NO_ROUTES, RouteTable
 from .wiring import Capture
 
-__all__ = ["captures", "make_attribute_builder", "make_limits"]
+__all__ = ["captures", "make_attribute_builder", "make_limits", "static_attributes"]
 
 _TLS = (
     Capture("tls.version", "ssl_fc_protocol", "end"),
@@ -44,7 +44,7 @@ def make_attribute_builder(spans: Spans, environ: Mapping[str, str], routes: Rou
             networks=spans.forwarded.networks,
             headers=Headers(spans.forwarded.headers),
         ),
-        attributes=tuple(_static_attributes(spans, environ)),
+        attributes=static_attributes(spans, environ),
         header_attributes=tuple(
             (attribute.name, attribute.request_header.lower())
             for attribute in spans.attributes
@@ -59,6 +59,15 @@ def make_attribute_builder(spans: Spans, environ: Mapping[str, str], routes: Rou
         peer_service=spans.peer_service,
     )
     return AttributeBuilder(options, routes)
+
+
+def static_attributes(spans: Spans, environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Those that do not depend on the exchange; ``environ`` is where ``env`` attributes are from."""
+    values = (
+        (attribute.name, environ.get(attribute.env, "") if attribute.env is not None else attribute.value)
+        for attribute in spans.attributes
+    )
+    return tuple((name, value) for name, value in values if value)
 
 
 def make_limits(spans: Spans) -> SpanLimits:
@@ -97,10 +106,3 @@ def _make_redactor(spans: Spans) -> Redactor:
         allowed=frozenset(spans.allowed_query_parameters) if spans.query_mode == "AllowList" else None,
         scrubs=[(scrub.pattern, scrub.replacement) for scrub in spans.scrub_paths],
     )
-
-
-def _static_attributes(spans: Spans, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    for attribute in spans.attributes:
-        value = environ.get(attribute.env, "") if attribute.env is not None else attribute.value
-        if value:
-            yield attribute.name, value

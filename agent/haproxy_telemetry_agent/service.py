@@ -14,7 +14,7 @@ import ssl
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from .content import make_attribute_builder, make_limits
+from .content import make_attribute_builder, make_limits, static_attributes
 from .endpoint import Endpoint
 from .export import Backoff, BatchPolicy, Exporter, SpanQueue, encode_resource, encode_scope
 from .export.otlp_http import OtlpHttpTransport
@@ -97,7 +97,12 @@ class Service:
                 limits=make_limits(settings.spans),
                 baggage_keys=propagation.baggage_attributes,
             ),
-            connection_tracer=ConnectionTracer(sampler=sampler, keeper=keeper, limits=make_limits(settings.spans)),
+            connection_tracer=ConnectionTracer(
+                sampler=sampler,
+                keeper=keeper,
+                attributes=static_attributes(settings.spans, environ),
+                limits=make_limits(settings.spans),
+            ),
             foreign=self._foreign,
             telemetry=self.telemetry,
             offer=self._exporter.offer,

@@ -8,7 +8,7 @@ The semantic conventions know no span of a connection. Names are ``tcp`` and wha
 backend: few, and not of a client's choosing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -20,7 +20,7 @@ from .limits import SpanLimits
 from .outcome import Outcome, connection_outcome
 from .request import Request
 from .sampling import Keeper, Sampler, child_context
-from .span import Attributes, Span, SpanKind, SpanStatus
+from .span import Attribute, Attributes, Span, SpanKind, SpanStatus
 
 __all__ = ["Connection", "ConnectionTracer"]
 
@@ -47,13 +47,22 @@ class ConnectionTracer:
     Args:
         sampler: decides for each connection; there is no caller's decision to follow.
         keeper: keeps those that were not sampled and are errors; None: none. Long ones are not slow: it is how they are used.
+        attributes: on both spans of every connection.
         limits: of the spans.
     """
 
-    __slots__ = ("_keeper", "_limits", "_sampler")
+    __slots__ = ("_attributes", "_keeper", "_limits", "_sampler")
 
-    def __init__(self, *, sampler: Sampler, keeper: Keeper | None = None, limits: SpanLimits | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        sampler: Sampler,
+        keeper: Keeper | None = None,
+        attributes: Sequence[tuple[str, Attribute]] = (),
+        limits: SpanLimits | None = None,
+    ) -> None:
         self._sampler = sampler
+        self._attributes = attributes
         self._keeper = keeper
         self._limits = SpanLimits() if limits is None else limits
 
@@ -81,6 +90,7 @@ class ConnectionTracer:
         if reason:
             spans[0].attributes.append((semconv.HAPROXY_SAMPLING_REASON, reason))
         for span in spans:
+            span.attributes.extend(self._attributes)
             self._limits.apply(span)
         return Connection(ending, spans, is_probe=False, reason=reason)
 

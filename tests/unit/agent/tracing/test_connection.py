@@ -326,6 +326,11 @@ def test_a_frontend_that_chose_no_backend_names_none(trace: Trace) -> None:
     assert "haproxy.backend.name" not in attributes_of(trace(b="mail", ts="PR", **NO_SERVER, **NO_BYTES).spans[0])
 
 
+def test_attributes_of_the_users_own_are_on_both_spans(connection_record: Record) -> None:
+    tracer = ConnectionTracer(sampler=AlwaysOn(), attributes=(("deployment.region", "eu-1"),))
+    assert [attributes_of(span)["deployment.region"] for span in tracer.trace(END, connection_record()).spans] == ["eu-1", "eu-1"]
+
+
 class TestKeeping:
     def test_an_error_that_was_not_sampled_is_kept_and_says_so(self, connection_record: Record) -> None:
         tracer = ConnectionTracer(sampler=AlwaysOff(), keeper=Keeper(errors=True))
