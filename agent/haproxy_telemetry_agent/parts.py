@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from .content import make_attribute_builder, make_limits
+from .content import make_attribute_builder, make_limits, static_attributes
 from .route_file import RouteFile
 from .samplers import make_excluder, make_keeper, make_sampler
 from .settings import Settings, SettingsError
@@ -34,6 +34,7 @@ def make_parts(settings: Settings, environ: Mapping[str, str], *, ids: IdGenerat
     sampler = make_sampler(settings.sampling)
     attributes = make_attribute_builder(settings.spans, environ, NO_ROUTES if routes is None else routes.table)
     limits = make_limits(settings.spans)
+    keeper = make_keeper(settings.sampling)
     return Parts(
         sampler=sampler,
         attributes=attributes,
@@ -54,11 +55,13 @@ def make_parts(settings: Settings, environ: Mapping[str, str], *, ids: IdGenerat
             ids=ids,
             attributes=attributes,
             profile=settings.profile,
-            keeper=make_keeper(settings.sampling),
+            keeper=keeper,
             limits=limits,
             baggage_keys=propagation.baggage_attributes,
         ),
-        connection_tracer=ConnectionTracer(sampler=sampler, limits=limits),
+        connection_tracer=ConnectionTracer(
+            sampler=sampler, keeper=keeper, attributes=static_attributes(settings.spans, environ), limits=limits
+        ),
     )
 
 

@@ -21,7 +21,7 @@ from support.upstream import Upstream, UpstreamRequest
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 UNASKED = 'exchanges_recorded_total{start="unasked"}'
-SETTINGS = {"profile": "Stream", "spans": {"requestHeaders": ["x-long"]}}
+SETTINGS = {"profile": "Stream", "spans": {"requestHeaders": ["x-long"], "forwarded": {"trust": "All"}}}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -99,7 +99,7 @@ async def test_what_is_no_context_starts_a_trace_and_loses_its_tracestate(site: 
     assert server.trace_state == client.trace_state == (request.header("tracestate") or "")
 
 
-@pytest.mark.parametrize("name", ["user-agent", "tracestate", "x-long"])
+@pytest.mark.parametrize("name", ["user-agent", "tracestate", "x-long", "x-forwarded-for"])
 async def test_a_header_as_long_as_haproxy_takes_does_not_cost_the_record(site: Site, name: str) -> None:
     trace_id, headers = new_context()
     await single_request(site.http_port, request_head("/", headers=headers | {name: "a=" + "b" * 9_000}))

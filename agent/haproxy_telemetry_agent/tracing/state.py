@@ -19,6 +19,7 @@ MAX_TOKEN_CHARACTERS = 4096
 _MAX_TEXT_CHARACTERS = 512
 """Longest text taken into a token; browsers' user agents are below 200."""
 _MAX_EXTRAS_BYTES = 1536
+_SHOWN_HEADER = "q."
 
 
 class State(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -84,12 +85,16 @@ def _encode(state: State) -> bytes:
 
 
 def _fit(extras: dict[str, str] | None) -> dict[str, str] | None:
-    """As many as there is room for, in their order; one that is too long does not keep out shorter ones behind it."""
+    """Those there is room for, in their order; a long one does not take the place of those behind it.
+
+    Only headers that are attributes are cut: those of proxies in front are read from their end.
+    """
     if extras is None:
         return None
     fitting: dict[str, str] = {}
     left = _MAX_EXTRAS_BYTES
-    for key, value in extras.items():
+    for key, whole in extras.items():
+        value = (_cut(whole) or "") if key.startswith(_SHOWN_HEADER) else whole
         size = len(key.encode()) + len(value.encode()) + 6
         if size <= left:
             left -= size

@@ -61,7 +61,7 @@ def context_lines(plan: Plan) -> list[str]:
 
 def _fields(plan: Plan, condition: str) -> list[str]:
     def line(field: Field) -> str:
-        return f"http-request set-var({field.variable_name}) {field.fallback}{_if(condition)}"
+        return f"http-request set-var({field.variable_name}) {field.fallback}{_if(condition, field.condition)}"
 
     rows = fallbacks(plan)
     newer = [line(field) for field in rows if field.since is not None]

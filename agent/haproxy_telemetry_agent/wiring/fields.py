@@ -31,8 +31,9 @@ _BEGINNING = ",bytes(0,512)"
 what stands behind the cut is lost. The agent cuts what it puts into its token at the same place."""
 _HEADER = re.compile(r"re[qs]\.fhdr\([^(),]*\)")
 _HEADERS_SHOWN = ("q.", "r.")
-"""What the keys of headers begin with that become attributes. Those of proxies in front are read from their end: a cut one would
-name the wrong client."""
+"""What the keys of headers begin with that become attributes."""
+_HEADERS_OF_PROXIES = ("forwarded", "x-forwarded-")
+"""Those are read from their end: a cut one would name the wrong client. One that is too long is none, as for the agent."""
 
 
 def _variable(name: str) -> str:
@@ -175,6 +176,7 @@ def _capture(number: int, capture: Capture) -> Field:
         "asked for by the user",
         argument=capture.fetch,
         fallback=_beginning(capture),
+        condition=f"{{ {capture.fetch} -m len 0:1024 }}" if capture.key.startswith(_HEADERS_OF_PROXIES) else "",
         record=f"%[var({variable})]",
         variable=variable,
     )

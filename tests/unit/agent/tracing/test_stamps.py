@@ -44,7 +44,7 @@ def test_an_event_that_comes_again_keeps_its_first_time() -> None:
     assert add_stamp(add_stamp(None, 0, NOW), 0, NOW + 7) == add_stamp(None, 0, NOW)
 
 
-@pytest.mark.parametrize("now_unix_micro", [-(1 << 63), -1, 0, 5])
+@pytest.mark.parametrize("now_unix_micro", [-(1 << 63), -1, 0, 5, 1 << 53, (1 << 64) - 1])
 def test_what_is_no_time_is_not_taken(now_unix_micro: int) -> None:
     assert add_stamp(None, 0, now_unix_micro) == [None] * EVENT_COUNT
     assert add_stamp([NOW, *[None] * 7], 3, now_unix_micro) == [NOW, *[None] * 7]

@@ -96,6 +96,10 @@ def test_only_headers_that_are_shown_are_cut() -> None:
         "req.fhdr(a)",
         "req.fhdr(x-forwarded-for)",
     ]
+    assert [field.condition for field in fallbacks(Plan(captures=captures))][-4:] == [
+        *[""] * 3,
+        "{ req.fhdr(x-forwarded-for) -m len 0:1024 }",
+    ]
 
 
 def test_profile_full_sends_the_time_and_the_token_of_the_events_before() -> None:
