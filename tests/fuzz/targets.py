@@ -1,10 +1,11 @@
-"""What any bytes must do to the agent, as functions of bytes: give events, or one error that is defined. Each raises if they do more.
+"""What any bytes must do to the agent, as functions of bytes: give events, or one error that is defined. They raise if it is more.
 
 A target knows no fuzzer. Those of the suite (``test_targets.py``) and those that run for long (``__main__.py``) call the same ones.
 """
 
 import ipaddress
 import random
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import pairwise
@@ -48,6 +49,8 @@ MAX_RECORD_BYTES = 256
 MAX_LENGTH_CHARACTERS = 8
 MAX_SERIES = 400
 """Of the agent's own counters; nothing a peer says may add to them without end."""
+NOW_UNIX_MICRO = 1_795_355_434_119_025
+SAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TIME = "2026-11-22T13:50:34.119025+00:00"
 LISTS_OF_PROXIES = ["10.0.0.0/8", "fd00::/8", "unix"]
 BAGGAGE_KEYS = ["tenant", "a"]
@@ -74,11 +77,24 @@ EVERYTHING: Settings = parse_settings(
 
 EXCHANGE = {field.name: "-" for field in record_fields(Plan())} | {
     **dict.fromkeys(("ST", "TR", "Tw", "Tc", "Tr", "Ta", "rc", "bq", "sq", "U", "B"), "1"),
-    **{"ts": "--", "HM": "GET", "HV": "HTTP/1.1", "f": "fe", "b": "be", "s": "one", "ssl_bc": "0", "HPO": "/", "HQ": ""},
+    "ts": "--",
+    "HM": "GET",
+    "HV": "HTTP/1.1",
+    "f": "fe",
+    "b": "be",
+    "s": "one",
+    "ssl_bc": "0",
+    "HPO": "/",
+    "HQ": "",
 }
 CONNECTION = {field.name: "-" for field in CONNECTION_FIELDS} | {
     **dict.fromkeys(("fc_err", "Th", "Tw", "Tc", "Tt", "rc", "bq", "sq", "U", "B"), "1"),
-    **{"id": "4bf92f35-77b3-4da6-a3ce-929d0e0e4736", "ts": "--", "f": "mail", "b": "imap", "s": "one", "ssl_bc": "0"},
+    "id": "4bf92f35-77b3-4da6-a3ce-929d0e0e4736",
+    "ts": "--",
+    "f": "mail",
+    "b": "imap",
+    "s": "one",
+    "ssl_bc": "0",
 }
 CAPTURED = ["q.x-one", "r.x-two", "x.one", "forwarded", "x-forwarded-for", "content_type", "grpc_status", "tls.version", "baggage"]
 HEADERS = list(dict.fromkeys(field.name for row in FORMATS for field in row.arguments))
@@ -272,13 +288,20 @@ def parameters(data: bytes, *, sd_id: str, plausible: dict[str, str], captured: 
 
 
 def state(data: bytes) -> None:
-    """A token: a state or none, and what was one is one when it is written again."""
-    found = decode_state(data.decode("utf-8", "replace"))
+    """A forged token, by what its base64 means: a state or none, through all events of profile Full, and in a record."""
+    token = urlsafe_b64encode(data).decode()
+    found = decode_state(token)
+    assert found is None or found.version == VERSION
+    agent = Agent()
+    for now in (NOW_UNIX_MICRO, 0, (1 << 64) - 1, -(1 << 63)):
+        for event in SPOE_EVENTS:
+            message = Message(event.message, [("now", now), ("state", token), ("session", token)])
+            actions = agent.pipeline.notify([message])
+            assert decode_actions(encode_actions(actions)) == actions
+    agent.pipeline.record(_record("ht@1", EXCHANGE | {"state": token, "traceparent": SAMPLED}))
+    assert agent.counted("exchanges_recorded_total", "records_skipped_total") == 1
     if found is not None:
-        assert found.version == VERSION
-        again = decode_state(encode_state(found))
-        assert again is not None
-        assert again.version == VERSION
+        assert len(encode_state(found)) <= MAX_TOKEN_CHARACTERS
 
 
 def context(data: bytes) -> None:
