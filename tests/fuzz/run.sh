@@ -19,7 +19,7 @@ for target in "$@"; do
     set +e
     "$python" -m fuzz "$target" "-max_total_time=$seconds" -timeout=10 -rss_limit_mb=1024 -max_len=2048 -verbosity=0 -print_final_stats=1 \
         "-artifact_prefix=$folder/found/$target-" "$folder/corpus/$target" "tests/fuzz/corpus/$target" 2>&1 |
-        grep -v -e '^INFO: ' -e '^stat::[^np]' -e '^$'
+        grep -v -e '^INFO: ' -e '^WARNING: Failed to find' -e '^stat::[^np]' -e '^###' -e '^"' -e '^$'
     status=${PIPESTATUS[0]}
     set -e
     if [ "$status" -ne 0 ]; then
