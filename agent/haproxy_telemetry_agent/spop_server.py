@@ -12,7 +12,17 @@ import socket
 import time
 from collections.abc import Callable
 
-from .spop import Action, AgentConnection, DisconnectReceived, HelloReceived, Message, NotifyReceived, ProtocolViolated, State
+from .spop import (
+    Action,
+    AgentConnection,
+    DisconnectReceived,
+    HelloReceived,
+    LocalProtocolError,
+    Message,
+    NotifyReceived,
+    ProtocolViolated,
+    State,
+)
 from .stream_server import StreamConnection, StreamServer
 from .telemetry import Telemetry
 
@@ -77,7 +87,7 @@ class _Connection(StreamConnection):
         answered = 0
         for event in protocol.receive(data):
             if type(event) is NotifyReceived:
-                protocol.acknowledge(event, self._notify(event.messages))
+                self._answer(event)
                 answered += 1
             elif isinstance(event, HelloReceived):
                 self._greet(event)
@@ -123,6 +133,15 @@ class _Connection(StreamConnection):
                 if not data:
                     return
                 self.received(data)
+
+    def _answer(self, event: NotifyReceived) -> None:
+        try:
+            self._protocol.acknowledge(event, self._notify(event.messages))
+        except LocalProtocolError as error:
+            # HAProxy waits for an answer all the same.
+            self._protocol.acknowledge(event, [])
+            self.server.telemetry.answer_too_long()
+            _logger.warning("NOTIFY answered without actions: %s: raise tune.bufsize", error)
 
     def _write(self) -> None:
         data = self._protocol.data_to_send()

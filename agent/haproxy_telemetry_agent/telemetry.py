@@ -93,6 +93,7 @@ class Telemetry(Collector):
         self._disconnects: Counter[str] = Counter(normal=0)
         self._health_checks = 0
         self._messages: Counter[str] = Counter()
+        self._answers_too_long = 0
         self._message_duration = _Histogram(_MESSAGE_BUCKETS_SECONDS)
         self._answered: Counter[tuple[str, str]] = Counter(
             {(sampled, parent): 0 for sampled in ("true", "false") for parent in ("remote", "none")}
@@ -156,6 +157,10 @@ class Telemetry(Collector):
         """``count`` NOTIFYs that came together were answered ``duration_seconds`` after they had been read."""
         self._message_duration.observe(duration_seconds, count)
 
+    def answer_too_long(self) -> None:
+        """An answer did not fit in a frame, and was left out: the NOTIFY got an ACK without actions."""
+        self._answers_too_long += 1
+
     def message(self, name: str) -> None:
         """A message came; ``name`` must be one of ours, ``minilang`` or ``other``."""
         self._messages[name] += 1
@@ -173,7 +178,9 @@ class Telemetry(Collector):
 
     def decided(self, reason: str) -> None:
         """An exchange was sampled, or not, for another reason than the ordinary sampler's: rules count under ``rule``."""
-        self._reasons[reason.partition(" ")[0]] += 1
+        # It may come from a token, which anybody can write who can connect.
+        kind = reason.partition(" ")[0]
+        self._reasons[kind if kind in self._reasons else "other"] += 1
 
     def routes_read(self, *, ok: bool) -> None:
         """The file of routes was read again, and taken or refused."""
@@ -259,6 +266,7 @@ class Telemetry(Collector):
             "message",
             self._messages,
         )
+        yield _single("answers_too_long", "NOTIFYs whose answer fits in no frame that HAProxy takes.", self._answers_too_long)
         yield _histogram("message_duration_seconds", "Time from reading NOTIFYs to writing their ACKs.", self._message_duration)
         answered = CounterMetricFamily(
             f"{PREFIX}exchanges_answered_total",

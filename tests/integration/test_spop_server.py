@@ -196,6 +196,19 @@ async def test_a_broken_peer_is_told_why_and_costs_its_own_connection_only(agent
     assert not [line for line in agent.process.lines if "Traceback" in line]
 
 
+async def test_an_answer_that_fits_in_no_frame_is_one_without_actions_and_is_counted(agent: Agent) -> None:
+    async with Peer.open(agent.listen["spop"]) as peer:
+        await peer.send(hello([HELLO[0], ("max-frame-size", 256), HELLO[2]]))
+        assert (await peer.frame()).type == FrameType.AGENT_HELLO
+        await peer.send(notify(7, 3, [*ARGUMENTS[:2], ("host", "h" * 120)]))
+        answer = await peer.frame()
+        assert answer == Frame(FrameType.ACK, 1, 7, 3, b"")
+        await peer.send(notify(8, 3, ARGUMENTS[:2]))
+        assert is_answer(await peer.frame())
+    assert (await agent.metrics())["answers_too_long_total"] == 1
+    assert not [line for line in agent.process.lines if "Traceback" in line]
+
+
 async def test_a_reset_at_any_byte_costs_nobody_else_anything(agent: Agent) -> None:
     conversation = hello() + notify()
     async with Peer.open(agent.listen["spop"]) as well:

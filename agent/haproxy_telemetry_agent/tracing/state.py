@@ -61,6 +61,8 @@ def encode_state(state: State) -> str:
 
 def decode_state(token: str) -> State | None:
     """The state in a token; None if it is none of ours or of a version we do not know."""
+    if len(token) > MAX_TOKEN_CHARACTERS:
+        return None
     try:
         state = _decoder.decode(urlsafe_b64decode(token))
     except (ValueError, RecursionError, msgspec.DecodeError):

@@ -81,6 +81,8 @@ def what_changed(telemetry: Telemetry, act: Callable[[], None]) -> Samples:
         (lambda it: it.spop_disconnect(-5), {"disconnects_total{code=unknown}": 1}),
         (lambda it: it.health_checked(), {"health_checks_total": 1}),
         (lambda it: it.message("other"), {"messages_total{message=other}": 1}),
+        (lambda it: it.answer_too_long(), {"answers_too_long_total": 1}),
+        (lambda it: it.decided("rule checkout"), {"sampling_reasons_total{reason=rule}": 1}),
         (lambda it: it.answered(sampled=True, has_parent=False), {"exchanges_answered_total{parent=none,sampled=true}": 1}),
         (lambda it: it.answered(sampled=False, has_parent=True), {"exchanges_answered_total{parent=remote,sampled=false}": 1}),
         (lambda it: it.recorded("answered"), {"exchanges_recorded_total{start=answered}": 1}),
@@ -247,6 +249,13 @@ def test_error_codes_that_a_record_makes_up_cost_bounded_memory(telemetry: Telem
     errors = {series: value for series, value in samples_of(telemetry).items() if series.startswith("spoe_errors_total")}
     assert len(errors) == 65
     assert errors["spoe_errors_total{code=other}"] == 1000 - 64
+
+
+def test_reasons_that_a_token_makes_up_are_one(telemetry: Telemetry) -> None:
+    for number in range(100):
+        telemetry.decided(f"made-up-{number}")
+    assert samples_of(telemetry)["sampling_reasons_total{reason=other}"] == 100
+    assert not [series for series in samples_of(telemetry) if "made-up" in series]
 
 
 def test_every_family_has_a_help_text(telemetry: Telemetry) -> None:

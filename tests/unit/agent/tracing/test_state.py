@@ -115,6 +115,7 @@ def test_elements_of_an_earlier_agent_are_enough() -> None:
         pytest.param(urlsafe_b64encode(msgspec.msgpack.encode({"version": 1})).decode(), id="a map"),
         pytest.param(urlsafe_b64encode(msgspec.msgpack.encode([VERSION]) + b"\x00").decode(), id="more behind it"),
         pytest.param(token_of(VERSION, 7)[:-2], id="cut"),
+        pytest.param(token_of(VERSION, 7, 8, None, "h" * 3100), id="longer than any of ours"),
         pytest.param("", id="empty"),
         pytest.param("-", id="absent"),
         pytest.param("!!!!", id="no base64"),
