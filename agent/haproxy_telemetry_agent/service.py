@@ -10,19 +10,16 @@ import contextlib
 import logging
 import random
 import socket
-import ssl
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from .content import make_attribute_builder, make_limits
 from .endpoint import Endpoint
-from .export import Backoff, BatchPolicy, Exporter, SpanQueue, encode_resource, encode_scope
-from .export.otlp_http import OtlpHttpTransport
+from .exporters import describe_destinations, make_exporters
 from .foreign_messages import ForeignMessages, make_minilanguage
 from .listener import listen, unlink
 from .pipeline import Pipeline
 from .record_server import RecordServer
-from .resource import resource_attributes
 from .route_file import RouteFile
 from .samplers import make_excluder, make_keeper, make_sampler
 from .settings import Settings, SettingsError, duration_seconds
@@ -36,15 +33,12 @@ from .tracing import (
     Propagation,
     RoutesError,
 )
-from .tracing.semconv import SCHEMA_URL
-from .version import VERSION
 
 __all__ = ["Service"]
 
 _logger = logging.getLogger(__name__)
 
 _ROUTES_POLL_SECONDS = 2.0
-SCOPE_NAME = "haproxy-telemetry-agent"
 _EXPIRE_SECONDS = 1.0
 _EXPIRE_MORE_SECONDS = 0.01
 
@@ -57,7 +51,7 @@ class Service:
         environ: where attributes of ``env`` are from.
 
     Raises:
-        SettingsError: a certificate or the file of routes can't be loaded.
+        SettingsError: a certificate, a header's file or the file of routes can't be loaded.
     """
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
@@ -68,10 +62,11 @@ class Service:
         self._attributes = make_attribute_builder(settings.spans, environ)
         self._load_routes()
         ids = IdGenerator(random.Random(random.SystemRandom().getrandbits(256)).getrandbits)  # noqa: S311 - ids, not secrets
-        self._exporter = self._make_exporter()
+        self._exporters = make_exporters(settings, self.telemetry)
+        self.telemetry.watch_queues(self._exporters.queues)
         minilanguage = make_minilanguage(settings.minilanguage, sampler=sampler, ids=ids)
         self.telemetry.watch_minilanguage(minilanguage)
-        self._foreign = ForeignMessages(minilanguage=minilanguage, telemetry=self.telemetry, offer=self._exporter.offer)
+        self._foreign = ForeignMessages(minilanguage=minilanguage, telemetry=self.telemetry, offer=self._exporters.offer)
         propagation = settings.propagation
         pipeline = Pipeline(
             answerer=Answerer(
@@ -98,7 +93,7 @@ class Service:
             connection_tracer=ConnectionTracer(sampler=sampler, limits=make_limits(settings.spans)),
             foreign=self._foreign,
             telemetry=self.telemetry,
-            offer=self._exporter.offer,
+            offer=self._exporters.offer,
             asks=settings.profile != "Stream",
         )
         limits = settings.limits
@@ -137,7 +132,7 @@ class Service:
             records = open_one("listen.records", addresses.records)
             http = open_one("listen.http", addresses.http)
             opened.pop_all()
-        self._exporter.start()
+        self._exporters.start()
         await self._record_server.start(records)
         await self._spop_server.start(spop)
         self._expire()
@@ -150,7 +145,7 @@ class Service:
             addresses.spop,
             addresses.records,
             addresses.http,
-            traces_url(self._settings),
+            describe_destinations(self._settings),
         )
 
     def reload_routes(self) -> None:
@@ -191,7 +186,7 @@ class Service:
             self._expiry.cancel()
         self._foreign.close()
         await self._record_server.close()
-        await self._exporter.close(max(deadline_seconds - loop.time(), 0.1))
+        await self._exporters.close(max(deadline_seconds - loop.time(), 0.1))
         await self._endpoint.close()
         addresses = self._settings.listen
         for address in (addresses.spop, addresses.records, addresses.http):
@@ -202,70 +197,12 @@ class Service:
         more = self._foreign.expire()
         self._expiry = asyncio.get_running_loop().call_later(_EXPIRE_MORE_SECONDS if more else _EXPIRE_SECONDS, self._expire)
 
-    def _make_exporter(self) -> Exporter:
-        settings = self._settings.exporter
-        batch = settings.batch
-        resource = resource_attributes(
-            service_name=self._settings.resource.service_name, attributes=self._settings.resource.attributes
-        )
-        queue = SpanQueue(max_spans=batch.max_queue_spans, max_bytes=batch.max_queue_bytes)
-        self.telemetry.watch_queue(queue)
-        return Exporter(
-            transport=OtlpHttpTransport(
-                url=traces_url(self._settings),
-                headers={header.name: header.value for header in settings.headers},
-                timeout_seconds=duration_seconds(settings.timeout),
-                gzip=settings.compression == "gzip",
-                tls=make_tls(self._settings),
-                resource=encode_resource(resource),
-                scope=encode_scope(SCOPE_NAME, VERSION),
-                schema_url=SCHEMA_URL,
-                user_agent=f"{SCOPE_NAME}/{VERSION}",
-            ),
-            queue=queue,
-            policy=BatchPolicy(batch.max_batch_spans, duration_seconds(batch.delay), duration_seconds(batch.retry)),
-            backoff=Backoff(random=random.random),
-            observer=self.telemetry,
-        )
-
-
-def make_tls(settings: Settings) -> ssl.SSLContext | None:
-    """The TLS context of the exporter, or None for the system's defaults.
-
-    Raises:
-        SettingsError: a file can't be used.
-    """
-    tls = settings.exporter.tls
-    if tls.ca_file is None and tls.certificate_file is None and not tls.insecure_skip_verify:
-        return None
-    try:
-        context = ssl.create_default_context(cafile=tls.ca_file)
-    except OSError as error:
-        raise SettingsError(f"exporter.tls.caFile: {tls.ca_file!r}: can't be used: {error.strerror or error}") from None
-    if tls.insecure_skip_verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if tls.certificate_file is not None:
-        try:
-            context.load_cert_chain(tls.certificate_file, tls.key_file)
-        except OSError as error:
-            raise SettingsError(
-                f"exporter.tls.certificateFile: {tls.certificate_file!r} with keyFile {tls.key_file!r}: "
-                f"can't be used: {error.strerror or error}"
-            ) from None
-    return context
-
-
-def traces_url(settings: Settings) -> str:
-    """The URL that batches are posted to: ``tracesEndpoint`` as it is, or ``endpoint`` with ``/v1/traces``."""
-    exporter = settings.exporter
-    return exporter.traces_endpoint or exporter.endpoint.rstrip("/") + "/v1/traces"
-
 
 def describe(settings: Settings, sources: dict[str, str]) -> Iterable[str]:
     """What differs from the defaults and where it is from, for the start-up log; values of headers are not shown."""
     for field, source in sorted(sources.items()):
         if not field.startswith("exporter.headers"):
             yield f"{field} from {source}"
-    for header in settings.exporter.headers:
-        yield f"header {header.name} (value not shown)"
+    for exporter in (settings.exporter, *settings.exporters):
+        for header in exporter.headers:
+            yield f"header {header.name} (value not shown)"

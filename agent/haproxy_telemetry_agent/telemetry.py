@@ -102,16 +102,16 @@ class Telemetry(Collector):
         self._export_requests: Counter[str] = Counter()
         self._export_duration = _Histogram(_EXPORT_BUCKETS_SECONDS)
         self._last_export_seconds = 0.0
-        self._queue: SpanQueue | None = None
+        self._queues: Sequence[SpanQueue] = ()
         self._minilanguage: MiniLanguage | None = None
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
 
-    def watch_queue(self, queue: SpanQueue) -> None:
-        """Show this queue's size."""
-        self._queue = queue
+    def watch_queues(self, queues: Sequence[SpanQueue]) -> None:
+        """Show these queues' size, taken together: there is one for each destination."""
+        self._queues = queues
 
     def watch_minilanguage(self, minilanguage: MiniLanguage) -> None:
         """Show what this one holds, and what it had to give up."""
@@ -270,7 +270,7 @@ class Telemetry(Collector):
                 "reason",
                 self._minilanguage.expired,
             )
-        yield _single("spans_exported", "Spans the collector took.", self._spans_exported)
+        yield _single("spans_exported", "Spans that destinations took; each destination counts.", self._spans_exported)
         yield _counter("spans_dropped", "Spans that were lost, by reason.", "reason", self._spans_dropped)
         yield _counter(
             "export_requests", "Requests to the collector, by status code or kind of failure.", "code", self._export_requests
@@ -279,10 +279,13 @@ class Telemetry(Collector):
         yield GaugeMetricFamily(
             f"{PREFIX}last_export_success_timestamp_seconds", "When the collector last took spans.", self._last_export_seconds
         )
-        if self._queue is not None:
-            yield GaugeMetricFamily(f"{PREFIX}queue_size", "Spans that wait for export.", len(self._queue))
-            yield GaugeMetricFamily(f"{PREFIX}queue_size_bytes", "Bytes of the spans that wait.", self._queue.size_bytes)
-            yield GaugeMetricFamily(f"{PREFIX}queue_capacity", "Spans that may wait.", self._queue.max_spans)
+        if self._queues:
+            queues = self._queues
+            yield GaugeMetricFamily(f"{PREFIX}queue_size", "Spans that wait for export.", sum(map(len, queues)))
+            yield GaugeMetricFamily(
+                f"{PREFIX}queue_size_bytes", "Bytes of the spans that wait.", sum(queue.size_bytes for queue in queues)
+            )
+            yield GaugeMetricFamily(f"{PREFIX}queue_capacity", "Spans that may wait.", sum(queue.max_spans for queue in queues))
 
 
 def _single(name: str, documentation: str, value: float) -> CounterMetricFamily:

@@ -34,6 +34,8 @@ _LOG_LEVELS = {
     "error": "error",
     "fatal": "error",
 }
+_EXPORTERS = {"otlp": "otlp", "console": "console", "otlp/stdout": "console", "none": "none"}
+_HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:/ ]+)(:[0-9]{1,5})?")
 _NO_PROPAGATORS = "none"
 _PROPAGATORS = ("tracecontext", "baggage", "b3", "b3multi", "jaeger", "xray", _NO_PROPAGATORS)
 
@@ -51,6 +53,7 @@ def read_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[s
     document: dict[str, Any] = {}
     sources: dict[str, str] = {}
     warnings: list[str] = []
+    environ = _with_schemes(environ)
     for field, names, parse in _VARIABLES:
         for name in names:
             value = environ.get(name, "").strip()
@@ -67,6 +70,7 @@ def read_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[s
             break
     _read_sampler_argument(environ, document, sources, warnings)
     _read_propagators(environ, document, sources, warnings)
+    _read_exporters(environ, document, sources, warnings)
     return document, sources, warnings
 
 
@@ -113,6 +117,42 @@ def _read_propagators(environ: Mapping[str, str], document: dict[str, Any], sour
         sources["propagation.propagators"] = "OTEL_PROPAGATORS"
 
 
+def _read_exporters(environ: Mapping[str, str], document: dict[str, Any], sources: dict[str, str], warnings: list[str]) -> None:
+    """A list as well. All variables of OTLP are about the first destination, so that is OTLP if it is in the list."""
+    text = environ.get("OTEL_TRACES_EXPORTER", "")
+    names = list(dict.fromkeys(_list(text.lower())))
+    known = [name for name in names if name in _EXPORTERS and (name != "none" or len(names) == 1)]
+    ignored = [name for name in names if name not in known]
+    if ignored:
+        warnings.append(
+            f"OTEL_TRACES_EXPORTER={text.strip()!r}: {', '.join(ignored)} is ignored: expected {', '.join(_EXPORTERS)} (none alone)"
+        )
+    types = sorted({_EXPORTERS[name] for name in known}, key=["otlp", "console", "none"].index)
+    if types:
+        _set(document, "exporter.type", types[0])
+        sources["exporter.type"] = "OTEL_TRACES_EXPORTER"
+    if types[1:]:
+        document["exporters"] = [{"type": kind} for kind in types[1:]]
+        sources["exporters"] = "OTEL_TRACES_EXPORTER"
+
+
+def _with_schemes(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """For gRPC an endpoint may be ``host:port``; another variable says then whether it is to be encrypted."""
+    traces, general = _otlp("PROTOCOL")
+    if (environ.get(traces, "").strip() or environ.get(general, "").strip()).lower() != "grpc":
+        return environ
+    completed = dict(environ)
+    for name, insecure_names in (
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", ("OTEL_EXPORTER_OTLP_INSECURE",)),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", _otlp("INSECURE")),
+    ):
+        value = environ.get(name, "").strip()
+        if _HOST_PORT.fullmatch(value) is not None:
+            insecure = next(filter(None, (environ.get(insecure, "").strip() for insecure in insecure_names)), "")
+            completed[name] = f"http{'' if insecure.lower() == 'true' else 's'}://{value}"
+    return completed
+
+
 def _ratio(text: str) -> float:
     ratio = float(text)
     if 0 <= ratio <= 1:
@@ -131,6 +171,10 @@ def _url(value: str) -> str:
     if not value.lower().startswith(("http://", "https://")):
         raise _Invalid("expected a http:// or https:// URL")
     return value
+
+
+def _endpoint(value: str) -> str:
+    return value if value.startswith("unix:/") else _url(value)
 
 
 def _traces_url(value: str) -> str:
@@ -199,9 +243,9 @@ def _otlp(name: str) -> tuple[str, str]:
 
 
 _VARIABLES: list[tuple[str, tuple[str, ...], Callable[[str], Any]]] = [
-    ("exporter.endpoint", ("OTEL_EXPORTER_OTLP_ENDPOINT",), _url),
+    ("exporter.endpoint", ("OTEL_EXPORTER_OTLP_ENDPOINT",), _endpoint),
     ("exporter.tracesEndpoint", ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",), _traces_url),
-    ("exporter.protocol", _otlp("PROTOCOL"), _choice({"http/protobuf": "http/protobuf"})),
+    ("exporter.protocol", _otlp("PROTOCOL"), _choice({"http/protobuf": "http/protobuf", "grpc": "grpc"})),
     ("exporter.compression", _otlp("COMPRESSION"), _choice({"none": "none", "gzip": "gzip"})),
     ("exporter.timeout", _otlp("TIMEOUT"), _milliseconds),
     ("exporter.headers", _otlp("HEADERS"), _headers),

@@ -137,9 +137,18 @@ def test_a_queue_is_shown_once_it_is_known(telemetry: Telemetry) -> None:
     assert not any(series.startswith("queue_") for series in samples_of(telemetry))
     queue = SpanQueue(max_spans=7, max_bytes=100)
     queue.offer(b"12345")
-    telemetry.watch_queue(queue)
+    telemetry.watch_queues([queue])
     samples = samples_of(telemetry)
     assert (samples["queue_size"], samples["queue_size_bytes"], samples["queue_capacity"]) == (1, 5, 7)
+
+
+def test_the_queues_of_several_destinations_are_shown_together(telemetry: Telemetry) -> None:
+    queues = [SpanQueue(max_spans=7, max_bytes=100), SpanQueue(max_spans=3, max_bytes=100)]
+    for queue in queues:
+        queue.offer(b"12345")
+    telemetry.watch_queues(queues)
+    samples = samples_of(telemetry)
+    assert (samples["queue_size"], samples["queue_size_bytes"], samples["queue_capacity"]) == (2, 10, 10)
 
 
 def test_the_minilanguage_is_shown_once_it_is_known(telemetry: Telemetry) -> None:
