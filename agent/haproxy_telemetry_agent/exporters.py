@@ -66,15 +66,19 @@ class Exporters:
             exporter.offer(span)
 
 
-def make_exporters(settings: Settings, observer: ExportObserver) -> Exporters:
+def make_exporters(settings: Settings, observe: Callable[[str], ExportObserver]) -> Exporters:
     """All exporters that checked settings describe; must be called on a running loop.
+
+    Args:
+        settings: checked settings.
+        observe: makes the observer of the destination of this name.
 
     Raises:
         SettingsError: a file can't be used, or a package is missing.
     """
     resource = resource_attributes(service_name=settings.resource.service_name, attributes=settings.resource.attributes)
     encode: _Encode = partial(encode_request, encode_resource(resource), encode_scope(_SCOPE_NAME, VERSION), SCHEMA_URL)
-    return Exporters([_make_exporter(exporter, field, encode, observer) for field, exporter in _destinations(settings)])
+    return Exporters([_make_exporter(exporter, field, encode, observe(field)) for field, exporter in _destinations(settings)])
 
 
 def check_exporters(settings: Settings) -> None:
@@ -112,7 +116,7 @@ def _destination(exporter: ExporterSettings) -> str:
     if exporter.type == "console":
         return "standard output"
     if exporter.type == "file":
-        return "" if exporter.file is None else exporter.file.path
+        return exporter.file.path or ""
     base = exporter.traces_endpoint or exporter.endpoint or _DEFAULT_ENDPOINTS[exporter.protocol]
     if exporter.protocol == "grpc":
         return base
@@ -138,8 +142,7 @@ def _make_exporter(settings: ExporterSettings, field: str, encode: _Encode, obse
 def _make_transport(settings: ExporterSettings, field: str, encode: _Encode) -> Transport:
     if settings.type == "console":
         return JsonLinesTransport(encode=encode, write=write_to_stdout)
-    if settings.type == "file":
-        assert settings.file is not None, "checked settings have a file with this type"  # noqa: S101
+    if settings.type == "file" and settings.file.path is not None:
         return JsonLinesTransport(encode=encode, write=_open_file(settings.file.path, settings.file.max_bytes, field))
     try:
         return _make_otlp(settings, field, encode)

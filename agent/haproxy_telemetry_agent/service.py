@@ -62,7 +62,7 @@ class Service:
         self._attributes = make_attribute_builder(settings.spans, environ)
         self._load_routes()
         ids = IdGenerator(random.Random(random.SystemRandom().getrandbits(256)).getrandbits)  # noqa: S311 - ids, not secrets
-        self._exporters = make_exporters(settings, self.telemetry)
+        self._exporters = make_exporters(settings, self.telemetry.destination)
         self.telemetry.watch_queues(self._exporters.queues)
         minilanguage = make_minilanguage(settings.minilanguage, sampler=sampler, ids=ids)
         self.telemetry.watch_minilanguage(minilanguage)

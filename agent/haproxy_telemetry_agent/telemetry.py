@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from .export import Result, SpanQueue
+from .export import ExportObserver, Result, SpanQueue
 from .records import SkipReason
 from .tracing import MiniLanguage, Span, SpanKind, WarningReason
 from .version import VERSION
@@ -70,6 +70,27 @@ class _Histogram:
         return [(name, float(count)) for name, count in zip(names, accumulate(self.counts), strict=True)]
 
 
+class _Destination:
+    """Counts for one of several destinations, and for all of them."""
+
+    __slots__ = ("_all", "spans")
+
+    def __init__(self, telemetry: "Telemetry") -> None:
+        self._all = telemetry
+        self.spans: Counter[str] = Counter(exported=0, dropped=0)
+
+    def exported(self, spans: int) -> None:
+        self.spans["exported"] += spans
+        self._all.exported(spans)
+
+    def dropped(self, spans: int, reason: str) -> None:
+        self.spans["dropped"] += spans
+        self._all.dropped(spans, reason)
+
+    def requested(self, result: Result, duration_seconds: float) -> None:
+        self._all.requested(result, duration_seconds)
+
+
 class Telemetry(Collector):
     """Counts what the agent does; registered in a registry of its own.
 
@@ -103,11 +124,16 @@ class Telemetry(Collector):
         self._export_duration = _Histogram(_EXPORT_BUCKETS_SECONDS)
         self._last_export_seconds = 0.0
         self._queues: Sequence[SpanQueue] = ()
+        self._destinations: dict[str, _Destination] = {}
         self._minilanguage: MiniLanguage | None = None
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
+
+    def destination(self, name: str) -> ExportObserver:
+        """Who counts for one destination; what it counts is in the sums over all destinations too."""
+        return self._destinations.setdefault(name, _Destination(self))
 
     def watch_queues(self, queues: Sequence[SpanQueue]) -> None:
         """Show these queues' size, taken together: there is one for each destination."""
@@ -279,6 +305,15 @@ class Telemetry(Collector):
         yield GaugeMetricFamily(
             f"{PREFIX}last_export_success_timestamp_seconds", "When the collector last took spans.", self._last_export_seconds
         )
+        destinations = CounterMetricFamily(
+            f"{PREFIX}destination_spans_total",
+            "Spans by destination (its place in the settings), taken or lost.",
+            labels=["destination", "result"],
+        )
+        for name, destination in self._destinations.items():
+            for result, count in destination.spans.items():
+                destinations.add_metric([name, result], count)
+        yield destinations
         if self._queues:
             queues = self._queues
             yield GaugeMetricFamily(f"{PREFIX}queue_size", "Spans that wait for export.", sum(map(len, queues)))

@@ -222,6 +222,9 @@ async def test_a_destination_that_hangs_does_not_hold_up_the_others(sink: OtlpSi
             trace_ids = await send_records(agent, 3)
             spans = await second.wait_for(lambda spans: len(spans) == 3)
             await agent.wait_for_metric("spans_exported_total", 9)
+            metrics = await agent.metrics()
+            assert metrics['destination_spans_total{destination="exporter",result="exported"}'] == 0
+            assert metrics['destination_spans_total{destination="exporters[1]",result="exported"}'] == 3
             assert await agent.stop() == 0
     sink.hang = False
     assert [span.trace_id for span in spans] == trace_ids

@@ -47,7 +47,7 @@ class Batch(Struct, frozen=True):
 class File(Struct, frozen=True):
     """The file of type file."""
 
-    path: Annotated[str, msgspec.Meta(min_length=1)]
+    path: Annotated[str, msgspec.Meta(min_length=1)] | None = None
     max_bytes: Annotated[int, msgspec.Meta(ge=65_536)] = 100 * 1024 * 1024
     """A file that would grow beyond it is renamed to <path>.1, which replaces an older one."""
 
@@ -67,7 +67,7 @@ class Exporter(Struct, frozen=True):
     headers: list[Header] = msgspec.field(default_factory=list)
     tls: Tls = msgspec.field(default_factory=Tls)
     batch: Batch = msgspec.field(default_factory=Batch)
-    file: File | None = None
+    file: File = msgspec.field(default_factory=File)
     """Belongs to type file."""
 
 
@@ -90,10 +90,10 @@ def check_exporter(exporter: Exporter, field: str) -> None:
     _check_tls(exporter, field)
     for index, header in enumerate(exporter.headers):
         _check_header(header, f"{field}.headers[{index}]", grpc=exporter.protocol == "grpc")
-    if exporter.type == "file" and exporter.file is None:
-        raise SettingsError(f"{field}.file: missing: with type file, file.path says which")
-    if exporter.type != "file" and exporter.file is not None:
-        raise SettingsError(f"{field}.file: belongs to type file, and this is type {exporter.type}: drop it, or set the type")
+    if exporter.type == "file" and exporter.file.path is None:
+        raise SettingsError(f"{field}.file.path: missing; type file needs it")
+    if exporter.type != "file" and exporter.file.path is not None:
+        raise SettingsError(f"{field}.file.path: belongs to type file, and this is type {exporter.type}: drop it, or set the type")
 
 
 def _check_tls(exporter: Exporter, field: str) -> None:

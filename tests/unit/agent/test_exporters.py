@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haproxy_telemetry_agent import exporters as exporters_module
 from haproxy_telemetry_agent.exporters import check_exporters, describe_destinations, grpc_target, make_exporters
 from haproxy_telemetry_agent.settings import Settings, SettingsError, parse_settings
 from haproxy_telemetry_agent.telemetry import Telemetry
@@ -60,7 +59,7 @@ async def test_every_destination_gets_every_span(tmp_path: Path, types: list[str
         for index, kind in enumerate(types)
     ]
     telemetry = Telemetry()
-    exporters = make_exporters(settings(*documents), telemetry)
+    exporters = make_exporters(settings(*documents), telemetry.destination)
     exporters.start()
     for _ in range(3):
         exporters.offer(b"\x2a\x04name")
@@ -77,7 +76,7 @@ async def test_each_has_its_own_queue_and_drops_by_itself(tmp_path: Path) -> Non
     small = {"maxQueueSpans": 2, "maxBatchSpans": 2}
     file = {"type": "file", "file": {"path": str(tmp_path / "t")}}
     exporters = make_exporters(
-        settings({**file, "batch": small}, file, {**file, "batch": {**small, "dropPolicy": "Oldest"}}), Telemetry()
+        settings({**file, "batch": small}, file, {**file, "batch": {**small, "dropPolicy": "Oldest"}}), Telemetry().destination
     )
     for number in range(5):
         exporters.offer(b"%d" % number)
@@ -135,7 +134,3 @@ def test_without_grpcio_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
 @given(host=st.from_regex(r"[a-z][a-z0-9.-]{0,20}", fullmatch=True), port=st.integers(1, 65_535), secure=st.booleans())
 def test_a_port_that_is_named_is_kept(host: str, port: int, secure: bool) -> None:
     assert grpc_target(f"http{'s' if secure else ''}://{host}:{port}") == f"{host}:{port}"
-
-
-def test_all_of_them_are_known_to_the_metrics() -> None:
-    assert exporters_module.Exporters([]).queues == []

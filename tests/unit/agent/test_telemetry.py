@@ -142,6 +142,21 @@ def test_a_queue_is_shown_once_it_is_known(telemetry: Telemetry) -> None:
     assert (samples["queue_size"], samples["queue_size_bytes"], samples["queue_capacity"]) == (1, 5, 7)
 
 
+def test_each_destination_counts_by_itself_and_for_all(telemetry: Telemetry) -> None:
+    first, second = telemetry.destination("exporter"), telemetry.destination("exporters[0]")
+    first.exported(5)
+    second.exported(3)
+    second.dropped(2, "queue_full")
+    second.requested(OK, 0.01)
+    samples = samples_of(telemetry)
+    assert samples["destination_spans_total{destination=exporter,result=exported}"] == 5
+    assert samples["destination_spans_total{destination=exporter,result=dropped}"] == 0
+    assert samples["destination_spans_total{destination=exporters[0],result=exported}"] == 3
+    assert samples["destination_spans_total{destination=exporters[0],result=dropped}"] == 2
+    assert (samples["spans_exported_total"], samples["spans_dropped_total{reason=queue_full}"]) == (8, 2)
+    assert samples["export_requests_total{code=200}"] == 1
+
+
 def test_the_queues_of_several_destinations_are_shown_together(telemetry: Telemetry) -> None:
     queues = [SpanQueue(max_spans=7, max_bytes=100), SpanQueue(max_spans=3, max_bytes=100)]
     for queue in queues:

@@ -33,8 +33,8 @@ FILE = {"path": "/traces.jsonl"}
             {"headers": [{"name": "a", "value": ""}, {"name": "b", "value": "s3cret", "valueFile": "/f"}]},
             "headers[1].valueFile: excludes value: drop one of them",
         ),
-        ({"type": "file"}, "file: missing: with type file, file.path says which"),
-        ({"file": FILE}, "file: belongs to type file, and this is type otlp: drop it, or set the type"),
+        ({"type": "file"}, "file.path: missing; type file needs it"),
+        ({"file": FILE}, "file.path: belongs to type file, and this is type otlp: drop it, or set the type"),
     ],
 )
 def test_what_does_not_go_together(document: dict[str, Any], error: str) -> None:
