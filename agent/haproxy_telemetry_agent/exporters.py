@@ -117,6 +117,8 @@ def _destination(exporter: ExporterSettings) -> str:
         return "standard output"
     if exporter.type == "file":
         return exporter.file.path or ""
+    if exporter.type == "plugin":
+        return f"plug-in {exporter.plugin}"
     base = exporter.traces_endpoint or exporter.endpoint or _DEFAULT_ENDPOINTS[exporter.protocol]
     if exporter.protocol == "grpc":
         return base
@@ -144,10 +146,22 @@ def _make_transport(settings: ExporterSettings, field: str, encode: _Encode) -> 
         return JsonLinesTransport(encode=encode, write=write_to_stdout)
     if settings.type == "file" and settings.file.path is not None:
         return JsonLinesTransport(encode=encode, write=_open_file(settings.file.path, settings.file.max_bytes, field))
+    if settings.type == "plugin" and settings.plugin is not None:
+        return _make_plugin(settings.plugin, field, encode)
     try:
         return _make_otlp(settings, field, encode)
     except (TlsError, HeadersError) as error:
         raise SettingsError(str(error) if isinstance(error, TlsError) else f"{field}.headers: {error}") from None
+
+
+def _make_plugin(name: str, field: str, encode: _Encode) -> Transport:
+    # Imported here: it drags in the SDK's tracer.
+    from .plugin_exporter import PluginExporterError, PluginTransport, load_plugin_exporter  # noqa: PLC0415
+
+    try:
+        return PluginTransport(load_plugin_exporter(name), encode=encode)
+    except PluginExporterError as error:
+        raise SettingsError(f"{field}.plugin: {name!r}: {error}") from None
 
 
 def _open_file(path: str, max_bytes: int, field: str) -> Callable[[bytes], None]:

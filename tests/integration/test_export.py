@@ -1,9 +1,12 @@
 """Export to collectors in every mood, from records that a stand-in for HAProxy's ring sends; and once through a real collector."""
 
+import asyncio
+import dataclasses
 import json
 import os
 import secrets
 import ssl
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from support.agent import Agent
 from support.collector import Collector, collector_path
 from support.haproxies import FoundHAProxy
 from support.otlp_sink import Answer, OtlpSink
+from support.probe import until
 from support.raw_client import request_head, single_request
 from support.record_sender import send_records
 from support.site import running_site
@@ -243,6 +247,54 @@ async def test_the_environment_chooses_exporters(sink: OtlpSink, tmp_path: Path,
         assert await agent.stop() == 0
     assert [span.trace_id for span in sink.spans] == [trace_id] * arrives
     assert any(line.startswith("{") and trace_id in line for line in agent.process.lines) is ("console" in text)
+
+
+async def test_a_plugin_of_the_sdks_kind(sink: OtlpSink, tmp_path: Path) -> None:
+    """The SDK's own OTLP exporter is one, and tells the same as ours."""
+    async with OtlpSink() as second:
+        environment = os.environ | {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{second.endpoint}/v1/traces"}
+        settings = exporter(sink.endpoint) | {
+            "exporters": [{"type": "plugin", "plugin": "otlp_proto_http", "batch": {"delay": "20ms"}}]
+        }
+        async with Agent(tmp_path, endpoint=sink.endpoint, settings=settings, environment=environment) as agent:
+            await send_records(agent, 3)
+            await agent.wait_for_metric("spans_exported_total", 6)
+            assert await agent.stop() == 0
+        # The SDK says whether a parent is remote, but not the flags of trace context.
+        assert second.spans == [dataclasses.replace(span, flags=span.flags & 0x300) for span in sink.spans]
+        assert len(sink.spans) == 3
+
+
+async def test_a_console_that_nobody_reads_does_not_keep_the_agent(tmp_path: Path) -> None:
+    """A pipe takes 64 KiB, then whoever writes to it waits."""
+    agent = Agent(
+        tmp_path,
+        endpoint="",
+        settings={"exporter": {"type": "console", "batch": {"maxBatchSpans": 2000}}, "shutdownTimeout": "300ms"},
+    )
+    agent.write_settings()
+    program = Path(sys.executable).with_name("haproxy-telemetry-agent")
+    child = await asyncio.create_subprocess_exec(
+        program, "run", "--config", agent.settings_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, limit=1
+    )
+
+    async def taken() -> bool:
+        return (await agent.metrics())["queue_size"] == 0
+
+    async def ended() -> bool:
+        return child.returncode is not None
+
+    try:
+        await until(agent._is_ready, what="the agent is ready", timeout_seconds=20)
+        await send_records(agent, 2000)
+        await until(taken, what="the batch is being written")
+        child.terminate()
+        await until(ended, what="the agent has ended", timeout_seconds=5)
+        assert child.returncode == 0
+    finally:
+        if child.returncode is None:
+            child.kill()
+        await child.communicate()
 
 
 @pytest.mark.skipif(collector_path() is None, reason="the package rotel has no collector for this Python")

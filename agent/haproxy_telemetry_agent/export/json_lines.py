@@ -6,7 +6,6 @@ hundred times what a request to a collector does: it is for looking and for low 
 Source: OTLP specification 1.x, "JSON Protobuf Encoding" (ids are hexadecimal, enums are numbers) and "OTLP File Exporter".
 """
 
-import asyncio
 import json
 import os
 import sys
@@ -14,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from .daemon_thread import run_in_daemon_thread
 from .exporter import Result
 from .retry import Verdict
 
@@ -27,7 +27,7 @@ class JsonLinesTransport:
 
     Args:
         encode: makes a request of spans.
-        write: takes one line, in a thread; an OSError has the batch tried again.
+        write: takes one line, in a thread, for as long as it likes; an OSError has the batch tried again.
     """
 
     def __init__(self, *, encode: Callable[[list[bytes]], bytes], write: Callable[[bytes], None]) -> None:
@@ -38,7 +38,7 @@ class JsonLinesTransport:
         """See ``Transport``."""
         request = self._encode(spans)
         try:
-            await asyncio.to_thread(lambda: self._write(encode_json_line(request)))
+            await run_in_daemon_thread(lambda: self._write(encode_json_line(request)))
         except OSError as error:
             return Result(Verdict.RETRY, "unwritable", error.strerror or str(error))
         return Result(Verdict.DELIVERED, "written")

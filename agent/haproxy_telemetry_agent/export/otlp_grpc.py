@@ -7,13 +7,12 @@ event loop, and not with ``grpc.aio``, which would hold up every answer to HAPro
 Source: OTLP specification 1.x, "OTLP/gRPC".
 """
 
-import asyncio
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 
+from .daemon_thread import run_in_daemon_thread
 from .exporter import Result
 from .headers import Headers
 from .response import parse_partial_success, parse_retry_info, shorten_message
@@ -73,7 +72,6 @@ class OtlpGrpcTransport:
         self._encode = encode
         self._options = (*_OPTIONS, ("grpc.primary_user_agent", user_agent))
         self._channel: grpc.Channel | None = None
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="otlp-grpc")
 
     async def send(self, spans: list[bytes]) -> Result:
         """See ``Transport``."""
@@ -94,14 +92,13 @@ class OtlpGrpcTransport:
             rejected, message = parse_partial_success(content)
             return Result(Verdict.DELIVERED, "OK", message, rejected_spans=rejected)
 
-        return await asyncio.get_running_loop().run_in_executor(self._thread, make_call)
+        return await run_in_daemon_thread(make_call)
 
     async def close(self) -> None:
         """See ``Transport``; a call that is under way is cancelled."""
         if self._channel is not None:
             self._channel.close()
             self._channel = None
-        self._thread.shutdown(wait=False)
 
     def _renew_credentials(self) -> None:
         if self._tls is None or not self._tls.changed():

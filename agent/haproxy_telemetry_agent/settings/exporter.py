@@ -55,7 +55,7 @@ class File(Struct, frozen=True):
 class Exporter(Struct, frozen=True):
     """Where spans go."""
 
-    type: Literal["otlp", "console", "file", "none"] = "otlp"
+    type: Literal["otlp", "console", "file", "plugin", "none"] = "otlp"
     """console and file write OTLP as JSON, a line for each batch."""
     endpoint: Endpoint | None = None
     """Base URL; with http/protobuf /v1/traces is appended. By default http://localhost:4318, with grpc http://localhost:4317."""
@@ -69,6 +69,8 @@ class Exporter(Struct, frozen=True):
     batch: Batch = msgspec.field(default_factory=Batch)
     file: File = msgspec.field(default_factory=File)
     """Belongs to type file."""
+    plugin: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | None = None
+    """Belongs to type plugin: the name of an entry point of the group opentelemetry_traces_exporter."""
 
 
 def check_exporter(exporter: Exporter, field: str) -> None:
@@ -94,6 +96,10 @@ def check_exporter(exporter: Exporter, field: str) -> None:
         raise SettingsError(f"{field}.file.path: missing; type file needs it")
     if exporter.type != "file" and exporter.file.path is not None:
         raise SettingsError(f"{field}.file.path: belongs to type file, and this is type {exporter.type}: drop it, or set the type")
+    if (exporter.type == "plugin") != (exporter.plugin is not None):
+        raise SettingsError(
+            f"{field}.plugin: {exporter.plugin!r} with type {exporter.type}: required by type plugin, and only there"
+        )
 
 
 def _check_tls(exporter: Exporter, field: str) -> None:

@@ -215,6 +215,38 @@ class TestExporters:
         assert (document, sources, len(warnings)) == ({}, {}, 1)
 
 
+class TestExporterPlugins:
+    @pytest.mark.parametrize(
+        ("text", "document"),
+        [
+            ("Company", {"exporter": {"type": "plugin", "plugin": "Company"}}),
+            ("Company,otlp", {"exporter": {"type": "otlp"}, "exporters": [{"type": "plugin", "plugin": "Company"}]}),
+            ("console", {"exporter": {"type": "console"}}),
+        ],
+    )
+    def test_installed_ones_are_taken(self, text: str, document: dict[str, Any]) -> None:
+        read, sources, warnings = read_environment({"OTEL_TRACES_EXPORTER": text}, exporter_plugins=lambda: {"Company", "console"})
+        assert read == document
+        assert set(sources.values()) == {"OTEL_TRACES_EXPORTER"}
+        assert warnings == []
+
+    def test_others_are_ignored_and_the_installed_ones_named(self) -> None:
+        document, _sources, (warning,) = read_environment({"OTEL_TRACES_EXPORTER": "zipkin"}, exporter_plugins=lambda: {"company"})
+        assert document == {}
+        assert warning.endswith("zipkin is ignored: expected otlp, console, otlp/stdout, none, company (none alone)")
+
+    def test_nobody_looks_for_them_without_need(self) -> None:
+        def fail() -> set[str]:
+            raise AssertionError
+
+        assert read_environment({"OTEL_TRACES_EXPORTER": "otlp,console"}, exporter_plugins=fail)[2] == []
+
+    def test_more_than_a_file_may_have_are_cut(self) -> None:
+        names = {f"plugin{number}" for number in range(20)}
+        document, _sources, _warnings = read_environment({"OTEL_TRACES_EXPORTER": ",".join(names)}, exporter_plugins=lambda: names)
+        assert len(document["exporters"]) == 8
+
+
 class TestEndpointsOfGrpc:
     """They may be without a scheme; whether they are encrypted then is a variable of its own."""
 

@@ -30,6 +30,7 @@ exporter:
   tls: {caFile: /ca, certificateFile: /cert, keyFile: /key, insecureSkipVerify: false}
   batch: {maxQueueSpans: 10, maxQueueBytes: 1024, maxBatchSpans: 10, dropPolicy: Oldest, delay: 0s, retry: 1m}
   file: {path: /traces.jsonl, maxBytes: 65536}
+  plugin:
 exporters: []
 sampling:
   type: ParentBasedTraceIDRatio
@@ -175,7 +176,7 @@ class TestErrors:
             ("exporter.endpoint", "collector:4318", "expected a http:// or https:// URL, such as http://collector:4318"),
             ("exporter.endpoint", "grpc://collector", "expected a http:// or https:// URL, such as http://collector:4318"),
             ("exporter.protocol", "http/json", "expected one of http/protobuf, grpc"),
-            ("exporter.type", "zipkin", "expected one of otlp, console, file, none"),
+            ("exporter.type", "zipkin", "expected one of otlp, console, file, plugin, none"),
             ("exporter.batch.dropPolicy", "Random", "expected one of Newest, Oldest"),
             ("exporter.file.maxBytes", 1, "expected a whole number >= 65536"),
             ("exporter.compression", "zstd", "expected one of none, gzip"),
