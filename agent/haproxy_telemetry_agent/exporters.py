@@ -22,6 +22,7 @@ from .export import (
 from .export.headers import Headers, HeadersError
 from .export.json_lines import JsonLinesTransport, append_to_file, write_to_stdout
 from .export.otlp_http import OtlpHttpTransport
+from .export.proxy import find_proxy
 from .export.tls import TlsError, TlsFiles
 from .resource import resource_attributes
 from .settings import Settings, SettingsError, duration_seconds
@@ -210,9 +211,11 @@ def _make_otlp(settings: ExporterSettings, field: str, encode: _Encode) -> Trans
             encode=encode,
             user_agent=_USER_AGENT,
         )
+    traces_url = "http://localhost/v1/traces" if unix else _destination(settings)
     return OtlpHttpTransport(
-        url="http://localhost/v1/traces" if unix else _destination(settings),
+        url=traces_url,
         unix_path=url.removeprefix("unix:") if unix else None,
+        proxy=None if unix else find_proxy(traces_url),
         headers=headers,
         timeout_seconds=timeout_seconds,
         gzip=gzip,

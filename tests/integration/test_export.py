@@ -187,14 +187,19 @@ async def test_a_unix_socket(tmp_path: Path) -> None:
             await sink.wait_for(lambda spans: len(spans) == 1)
 
 
-async def test_a_proxy_of_the_environment(sink: OtlpSink, tmp_path: Path) -> None:
+async def test_a_proxy_of_the_environment_and_no_secrets_from_elsewhere(sink: OtlpSink, tmp_path: Path) -> None:
     """The sink plays the proxy: it does not mind being asked for somebody else's URL."""
+    (tmp_path / ".netrc").write_text("machine collector.invalid login a password b\n")
     environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    environment["http_proxy"] = sink.endpoint
-    async with Agent(tmp_path, endpoint="http://collector.invalid:4318", environment=environment) as agent:
+    environment["http_proxy"] = sink.endpoint.replace("://", "://user:pass@")
+    environment["HOME"] = str(tmp_path)
+    settings = exporter("http://collector.invalid:4318", headers=[{"name": "authorization", "value": "Bearer x"}])
+    async with Agent(tmp_path, endpoint="", settings=settings, environment=environment) as agent:
         await send_records(agent, 1)
         await sink.wait_for(lambda spans: len(spans) == 1)
-    assert sink.request_headers[0]["Host"] == "collector.invalid:4318"
+    (headers,) = sink.request_headers
+    assert (headers["Host"], headers["Authorization"]) == ("collector.invalid:4318", "Bearer x")
+    assert headers["Proxy-Authorization"] == "Basic dXNlcjpwYXNz"
 
 
 async def test_the_oldest_make_room_where_that_was_chosen(sink: OtlpSink, tmp_path: Path) -> None:

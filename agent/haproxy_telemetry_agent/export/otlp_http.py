@@ -13,6 +13,7 @@ import aiohttp
 
 from .exporter import Result
 from .headers import Headers
+from .proxy import Proxy
 from .response import parse_partial_success, shorten_message
 from .retry import Verdict, judge_status, parse_retry_after
 from .tls import TlsError, TlsFiles
@@ -33,6 +34,7 @@ class OtlpHttpTransport:
     Args:
         url: the full URL, ``/v1/traces`` included.
         unix_path: the socket to connect to instead of the URL's host, if any.
+        proxy: what to go through, if anything.
         headers: sent with every request; never logged.
         timeout_seconds: for one request as a whole.
         gzip: whether bodies are compressed.
@@ -49,6 +51,7 @@ class OtlpHttpTransport:
         *,
         url: str,
         unix_path: str | None,
+        proxy: Proxy | None,
         headers: Headers,
         timeout_seconds: float,
         gzip: bool,
@@ -58,6 +61,10 @@ class OtlpHttpTransport:
     ) -> None:
         self._url = url
         self._unix_path = unix_path
+        self._proxy = None if proxy is None else proxy.url
+        self._proxy_auth = None
+        if proxy is not None and proxy.user is not None:
+            self._proxy_auth = aiohttp.BasicAuth(proxy.user, proxy.password, "utf-8")
         self._gzip = gzip
         self._encode = encode
         self._headers = headers
@@ -81,7 +88,9 @@ class OtlpHttpTransport:
         headers = {**self._our_headers, **self._headers.current(), **self._content_headers}
         try:
             # A redirect could carry the headers' secrets to another host: it is an error like any other 3xx.
-            async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
+            async with self._session.post(
+                self._url, data=body, headers=headers, allow_redirects=False, proxy=self._proxy, proxy_auth=self._proxy_auth
+            ) as response:
                 content = await response.content.read(_MAX_RESPONSE_BYTES)
                 return _result(response.status, response.headers.get("Retry-After"), content)
         except TimeoutError:
@@ -112,8 +121,7 @@ class OtlpHttpTransport:
             connector = aiohttp.UnixConnector(self._unix_path, limit=4)
         else:
             connector = aiohttp.TCPConnector(limit=4, ssl=True if self._context is None else self._context)
-        # A proxy of the environment is not for a socket of this machine.
-        return aiohttp.ClientSession(connector=connector, timeout=self._timeout, trust_env=self._unix_path is None)
+        return aiohttp.ClientSession(connector=connector, timeout=self._timeout)
 
 
 def _compress(body: bytes) -> bytes:
