@@ -206,10 +206,11 @@ def _config(options: argparse.Namespace) -> int:
 
 def _check_config(options: argparse.Namespace) -> int:
     loaded = load_settings(options.config, os.environ)
-    from .parts import load_routes  # noqa: PLC0415 - as in _serve
-    from .service import describe, make_tls  # noqa: PLC0415 - as in _serve
+    from .exporters import check_exporters  # noqa: PLC0415 - as in _serve
+    from .parts import load_routes  # noqa: PLC0415
+    from .service import describe  # noqa: PLC0415
 
-    make_tls(loaded.settings)
+    check_exporters(loaded.settings)
     load_routes(loaded.settings)
     for warning in loaded.warnings:
         print(f"warning: {warning}")  # noqa: T201

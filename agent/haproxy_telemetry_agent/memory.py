@@ -1,7 +1,8 @@
 """The memory bound: an agent that would be killed for its memory takes its sidecar along, so it sheds spans before.
 
 What it holds is bounded item by item (queue, connections, open exchanges of the mini-language); this bounds the sum, as the kernel
-sees it. Above the limit the older half of the queue is dropped and no span is queued any more, until the process is well below it.
+sees it. Above the limit the older half of the queue is dropped and no span is queued any more, until the process is well below it,
+or below it with nothing left to drop: what is in use then is in use for something else.
 """
 
 import logging
@@ -24,24 +25,27 @@ class MemoryGuard:
     Args:
         max_bytes: what the process may take.
         read: its resident memory in bytes; None if nobody knows.
+        waiting: how many spans could be dropped.
         shed: drops half of what waits, and takes no more.
         resume: takes spans again.
         release: gives free memory back to the system.
     """
 
-    __slots__ = ("_max_bytes", "_read", "_release", "_resume", "_shed", "shedding")
+    __slots__ = ("_max_bytes", "_read", "_release", "_resume", "_shed", "_waiting", "shedding")
 
     def __init__(
         self,
         *,
         max_bytes: int,
         read: Callable[[], int | None],
+        waiting: Callable[[], int],
         shed: Callable[[], None],
         resume: Callable[[], None],
         release: Callable[[], None],
     ) -> None:
         self._max_bytes = max_bytes
         self._read = read
+        self._waiting = waiting
         self._shed = shed
         self._resume = resume
         self._release = release
@@ -59,7 +63,7 @@ class MemoryGuard:
             self.shedding = True
             self._shed()
             self._release()
-        elif self.shedding and used_bytes < self._max_bytes * _RESUME_SHARE:
+        elif self.shedding and (used_bytes < self._max_bytes * _RESUME_SHARE or not self._waiting()):
             self.shedding = False
             self._resume()
             _logger.info("%d MiB of memory are in use: spans are taken again", used_bytes >> 20)

@@ -11,25 +11,20 @@ import contextlib
 import logging
 import random
 import socket
-import ssl
 from collections.abc import Iterable, Mapping
 
 from .endpoint import Endpoint
-from .export import Backoff, BatchPolicy, Exporter, SpanQueue, encode_resource, encode_scope
-from .export.otlp_http import OtlpHttpTransport
+from .exporters import describe_destinations, make_exporters, make_replacements
 from .foreign_messages import ForeignMessages, make_minilanguage
 from .listener import listen, unlink
 from .memory import MemoryGuard, read_rss_bytes, return_free_memory
 from .parts import load_routes, make_parts
 from .pipeline import Pipeline
 from .record_server import RecordServer
-from .resource import resource_attributes
-from .settings import Change, Settings, SettingsError, compare_settings, duration_seconds
+from .settings import Change, Settings, compare_settings, duration_seconds
 from .spop_server import SpopServer
 from .telemetry import Telemetry
 from .tracing import IdGenerator
-from .tracing.semconv import SCHEMA_URL
-from .version import VERSION
 
 __all__ = ["Service"]
 
@@ -37,7 +32,6 @@ _logger = logging.getLogger(__name__)
 
 _MEMORY_POLL_SECONDS = 0.25
 _ROUTES_POLL_SECONDS = 2.0
-SCOPE_NAME = "haproxy-telemetry-agent"
 _EXPIRE_SECONDS = 1.0
 _EXPIRE_MORE_SECONDS = 0.01
 
@@ -51,7 +45,7 @@ class Service:
         worker_restarts: how often the supervisor has restarted the agent.
 
     Raises:
-        SettingsError: a certificate or the file of routes can't be loaded.
+        SettingsError: a certificate, a header's file or the file of routes can't be loaded.
     """
 
     def __init__(self, settings: Settings, environ: Mapping[str, str], *, worker_restarts: int = 0) -> None:
@@ -62,34 +56,27 @@ class Service:
         self._routes = load_routes(settings)
         parts = make_parts(settings, environ, ids=self._ids, routes=self._routes)
         self._attributes = parts.attributes
-        batch = settings.exporter.batch
-        self._queue = SpanQueue(max_spans=batch.max_queue_spans, max_bytes=batch.max_queue_bytes)
-        self.telemetry.watch_queue(self._queue)
-        self._exporter = Exporter(
-            transport=make_transport(settings),
-            queue=self._queue,
-            policy=make_policy(settings),
-            backoff=Backoff(random=random.random),
-            observer=self.telemetry,
-        )
+        self._exporters = make_exporters(settings, self.telemetry.destination)
+        self.telemetry.watch_queues(self._exporters.queues)
         self._memory = MemoryGuard(
             max_bytes=settings.limits.max_memory_bytes,
             read=read_rss_bytes,
-            shed=self._exporter.shed,
-            resume=self._exporter.resume,
+            waiting=self._exporters.waiting,
+            shed=self._exporters.shed,
+            resume=self._exporters.resume,
             release=return_free_memory,
         )
         self.telemetry.watch_memory(self._memory)
         minilanguage = make_minilanguage(settings.minilanguage, sampler=parts.sampler, ids=self._ids)
         self.telemetry.watch_minilanguage(minilanguage)
-        self._foreign = ForeignMessages(minilanguage=minilanguage, telemetry=self.telemetry, offer=self._exporter.offer)
+        self._foreign = ForeignMessages(minilanguage=minilanguage, telemetry=self.telemetry, offer=self._exporters.offer)
         self._pipeline = Pipeline(
             answerer=parts.answerer,
             tracer=parts.tracer,
             connection_tracer=parts.connection_tracer,
             foreign=self._foreign,
             telemetry=self.telemetry,
-            offer=self._exporter.offer,
+            offer=self._exporters.offer,
             asks=settings.profile != "Stream",
         )
         limits = settings.limits
@@ -128,7 +115,7 @@ class Service:
             records = open_one("listen.records", addresses.records)
             http = open_one("listen.http", addresses.http)
             opened.pop_all()
-        self._exporter.start()
+        self._exporters.start()
         await self._record_server.start(records)
         await self._spop_server.start(spop)
         self._expire()
@@ -141,7 +128,7 @@ class Service:
             addresses.spop,
             addresses.records,
             addresses.http,
-            traces_url(self._settings),
+            describe_destinations(self._settings),
         )
 
     def apply(self, wanted: Settings) -> Change:
@@ -155,7 +142,7 @@ class Service:
         same_file = settings.spans.routes_file == self._settings.spans.routes_file
         routes = self._routes if same_file else load_routes(settings)
         parts = make_parts(settings, self._environ, ids=self._ids, routes=routes)
-        transport = make_transport(settings)
+        replacements = make_replacements(settings)
         # From here on nothing can fail.
         self._settings, self._routes, self._attributes = settings, routes, parts.attributes
         self._pipeline.replace(
@@ -165,9 +152,7 @@ class Service:
             asks=settings.profile != "Stream",
         )
         self._foreign.replace_sampler(parts.sampler)
-        self._exporter.replace(transport, make_policy(settings))
-        batch = settings.exporter.batch
-        self._queue.resize(max_spans=batch.max_queue_spans, max_bytes=batch.max_queue_bytes)
+        self._exporters.replace(replacements)
         return change
 
     def reload_routes(self) -> None:
@@ -207,7 +192,7 @@ class Service:
         await self._record_server.close()
         for watch in self._watches:
             watch.cancel()
-        await self._exporter.close(max(deadline_seconds - loop.time(), 0.1))
+        await self._exporters.close(max(deadline_seconds - loop.time(), 0.1))
         await self._endpoint.close()
         addresses = self._settings.listen
         for address in (addresses.spop, addresses.records, addresses.http):
@@ -219,70 +204,11 @@ class Service:
         self._expiry = asyncio.get_running_loop().call_later(_EXPIRE_MORE_SECONDS if more else _EXPIRE_SECONDS, self._expire)
 
 
-def make_transport(settings: Settings) -> OtlpHttpTransport:
-    """What delivers batches.
-
-    Raises:
-        SettingsError: a certificate can't be used.
-    """
-    exporter = settings.exporter
-    resource = resource_attributes(service_name=settings.resource.service_name, attributes=settings.resource.attributes)
-    return OtlpHttpTransport(
-        url=traces_url(settings),
-        headers={header.name: header.value for header in exporter.headers},
-        timeout_seconds=duration_seconds(exporter.timeout),
-        gzip=exporter.compression == "gzip",
-        tls=make_tls(settings),
-        resource=encode_resource(resource),
-        scope=encode_scope(SCOPE_NAME, VERSION),
-        schema_url=SCHEMA_URL,
-        user_agent=f"{SCOPE_NAME}/{VERSION}",
-    )
-
-
-def make_policy(settings: Settings) -> BatchPolicy:
-    """When batches leave."""
-    batch = settings.exporter.batch
-    return BatchPolicy(batch.max_batch_spans, duration_seconds(batch.delay), duration_seconds(batch.retry))
-
-
-def make_tls(settings: Settings) -> ssl.SSLContext | None:
-    """The TLS context of the exporter, or None for the system's defaults.
-
-    Raises:
-        SettingsError: a file can't be used.
-    """
-    tls = settings.exporter.tls
-    if tls.ca_file is None and tls.certificate_file is None and not tls.insecure_skip_verify:
-        return None
-    try:
-        context = ssl.create_default_context(cafile=tls.ca_file)
-    except OSError as error:
-        raise SettingsError(f"exporter.tls.caFile: {tls.ca_file!r}: can't be used: {error.strerror or error}") from None
-    if tls.insecure_skip_verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if tls.certificate_file is not None:
-        try:
-            context.load_cert_chain(tls.certificate_file, tls.key_file)
-        except OSError as error:
-            raise SettingsError(
-                f"exporter.tls.certificateFile: {tls.certificate_file!r} with keyFile {tls.key_file!r}: "
-                f"can't be used: {error.strerror or error}"
-            ) from None
-    return context
-
-
-def traces_url(settings: Settings) -> str:
-    """The URL that batches are posted to: ``tracesEndpoint`` as it is, or ``endpoint`` with ``/v1/traces``."""
-    exporter = settings.exporter
-    return exporter.traces_endpoint or exporter.endpoint.rstrip("/") + "/v1/traces"
-
-
 def describe(settings: Settings, sources: dict[str, str]) -> Iterable[str]:
     """What differs from the defaults and where it is from, for the start-up log; values of headers are not shown."""
     for field, source in sorted(sources.items()):
         if not field.startswith("exporter.headers"):
             yield f"{field} from {source}"
-    for header in settings.exporter.headers:
-        yield f"header {header.name} (value not shown)"
+    for exporter in (settings.exporter, *settings.exporters):
+        for header in exporter.headers:
+            yield f"header {header.name} (value not shown)"

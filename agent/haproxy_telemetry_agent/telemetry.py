@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from .export import Result, SpanQueue
+from .export import ExportObserver, Result, SpanQueue
 from .memory import MemoryGuard
 from .records import SkipReason
 from .tracing import MiniLanguage, Span, SpanKind, WarningReason
@@ -71,6 +71,27 @@ class _Histogram:
         return [(name, float(count)) for name, count in zip(names, accumulate(self.counts), strict=True)]
 
 
+class _Destination:
+    """Counts for one of several destinations, and for all of them."""
+
+    __slots__ = ("_all", "spans")
+
+    def __init__(self, telemetry: "Telemetry") -> None:
+        self._all = telemetry
+        self.spans: Counter[str] = Counter(exported=0, dropped=0)
+
+    def exported(self, spans: int) -> None:
+        self.spans["exported"] += spans
+        self._all.exported(spans)
+
+    def dropped(self, spans: int, reason: str) -> None:
+        self.spans["dropped"] += spans
+        self._all.dropped(spans, reason)
+
+    def requested(self, result: Result, duration_seconds: float) -> None:
+        self._all.requested(result, duration_seconds)
+
+
 class Telemetry(Collector):
     """Counts what the agent does; registered in a registry of its own.
 
@@ -112,17 +133,22 @@ class Telemetry(Collector):
         self._export_requests: Counter[str] = Counter()
         self._export_duration = _Histogram(_EXPORT_BUCKETS_SECONDS)
         self._last_export_seconds = 0.0
-        self._queue: SpanQueue | None = None
         self._memory: MemoryGuard | None = None
+        self._queues: Sequence[SpanQueue] = ()
+        self._destinations: dict[str, _Destination] = {}
         self._minilanguage: MiniLanguage | None = None
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
 
-    def watch_queue(self, queue: SpanQueue) -> None:
-        """Show this queue's size."""
-        self._queue = queue
+    def destination(self, name: str) -> ExportObserver:
+        """Who counts for one destination; what it counts is in the sums over all destinations too."""
+        return self._destinations.setdefault(name, _Destination(self))
+
+    def watch_queues(self, queues: Sequence[SpanQueue]) -> None:
+        """Show these queues' size, taken together: there is one for each destination."""
+        self._queues = queues
 
     def watch_memory(self, guard: MemoryGuard) -> None:
         """Show whether spans are dropped for want of memory."""
@@ -316,7 +342,7 @@ class Telemetry(Collector):
                 "reason",
                 self._minilanguage.expired,
             )
-        yield _single("spans_exported", "Spans the collector took.", self._spans_exported)
+        yield _single("spans_exported", "Spans that destinations took; each destination counts.", self._spans_exported)
         yield _counter("spans_dropped", "Spans that were lost, by reason.", "reason", self._spans_dropped)
         yield _counter(
             "export_requests", "Requests to the collector, by status code or kind of failure.", "code", self._export_requests
@@ -329,10 +355,22 @@ class Telemetry(Collector):
             yield GaugeMetricFamily(
                 f"{PREFIX}memory_shedding", "Whether spans are dropped for want of memory.", float(self._memory.shedding)
             )
-        if self._queue is not None:
-            yield GaugeMetricFamily(f"{PREFIX}queue_size", "Spans that wait for export.", len(self._queue))
-            yield GaugeMetricFamily(f"{PREFIX}queue_size_bytes", "Bytes of the spans that wait.", self._queue.size_bytes)
-            yield GaugeMetricFamily(f"{PREFIX}queue_capacity", "Spans that may wait.", self._queue.max_spans)
+        destinations = CounterMetricFamily(
+            f"{PREFIX}destination_spans_total",
+            "Spans by destination (its place in the settings), taken or lost.",
+            labels=["destination", "result"],
+        )
+        for name, destination in self._destinations.items():
+            for result, count in destination.spans.items():
+                destinations.add_metric([name, result], count)
+        yield destinations
+        if self._queues:
+            queues = self._queues
+            yield GaugeMetricFamily(f"{PREFIX}queue_size", "Spans that wait for export.", sum(map(len, queues)))
+            yield GaugeMetricFamily(
+                f"{PREFIX}queue_size_bytes", "Bytes of the spans that wait.", sum(queue.size_bytes for queue in queues)
+            )
+            yield GaugeMetricFamily(f"{PREFIX}queue_capacity", "Spans that may wait.", sum(queue.max_spans for queue in queues))
 
 
 def _single(name: str, documentation: str, value: float) -> CounterMetricFamily:

@@ -15,8 +15,6 @@ from .retry import Backoff, Verdict
 
 __all__ = ["BatchPolicy", "ExportObserver", "Exporter", "Result", "Transport"]
 
-_logger = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
 class BatchPolicy:
@@ -34,7 +32,7 @@ class Result:
 
     verdict: Verdict
     code: str
-    """HTTP status code, or a word for an error that had none; the label of our metric."""
+    """HTTP status code, name of a gRPC status, or a word for an error that had none; the label of our metric."""
     message: str = ""
     retry_after_seconds: float | None = None
     rejected_spans: int = 0
@@ -75,13 +73,24 @@ class Exporter:
         policy: when a batch leaves.
         backoff: how long to wait between tries.
         observer: is told of every delivery and loss.
+        name: which of several destinations; the log says it.
     """
 
     def __init__(
-        self, *, transport: Transport, queue: SpanQueue, policy: BatchPolicy, backoff: Backoff, observer: ExportObserver
+        self,
+        *,
+        transport: Transport,
+        queue: SpanQueue,
+        policy: BatchPolicy,
+        backoff: Backoff,
+        observer: ExportObserver,
+        name: str = "exporter",
     ) -> None:
         self._transport = transport
-        self._queue = queue
+        self.name = name
+        self.queue = self._queue = queue
+        # What is said too often is held back by logger: one destination's troubles must not hide another's.
+        self._logger = logging.getLogger(__name__ if name == "exporter" else f"{__name__}.{name}")
         self._policy = policy
         self._backoff = backoff
         self._observer = observer
@@ -118,11 +127,11 @@ class Exporter:
         if self._shedding:
             self._observer.dropped(1, "memory")
             return
-        if not self._queue.offer(span):
-            self._observer.dropped(1, "queue_full")
-            return
+        lost = self._queue.offer(span)
+        if lost:
+            self._observer.dropped(lost, "queue_full")
         size = len(self._queue)
-        if size == 1:
+        if size and not self._first.is_set():
             self._start_delay()
             self._first.set()
         if size >= self._policy.max_spans:
@@ -195,7 +204,7 @@ class Exporter:
                 self._replaced.clear()
                 return await self._transport.send(batch)
         except Exception as error:
-            _logger.exception("the transport failed")
+            self._logger.exception("the transport failed")
             return Result(Verdict.REJECTED, "error", repr(error))
 
     async def _deliver(self, batch: list[bytes]) -> None:
@@ -220,7 +229,7 @@ class Exporter:
                     self._drop(batch, "retry_exhausted", result)
                     settled = True
                     return
-                _logger.warning(
+                self._logger.warning(
                     "the collector did not take %d spans (%s %s); next try in %.1f s",
                     len(batch),
                     result.code,
@@ -241,8 +250,8 @@ class Exporter:
         if rejected:
             self._observer.dropped(rejected, "rejected")
         if rejected or result.message:
-            _logger.warning("the collector refused %d of %d spans: %s", rejected, len(batch), result.message)
+            self._logger.warning("the collector refused %d of %d spans: %s", rejected, len(batch), result.message)
 
     def _drop(self, batch: list[bytes], reason: str, result: Result) -> None:
         self._observer.dropped(len(batch), reason)
-        _logger.warning("%d spans dropped (%s): collector answered %s %s", len(batch), reason, result.code, result.message)
+        self._logger.warning("%d spans dropped (%s): collector answered %s %s", len(batch), reason, result.code, result.message)

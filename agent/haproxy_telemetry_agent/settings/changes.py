@@ -11,6 +11,7 @@ __all__ = ["Change", "compare_settings"]
 
 _AT_START_ONLY = ("listen", "limits", "minilanguage")
 """Open sockets and open exchanges were made with these."""
+_EXPORT = ("exporter", "exporters")
 
 
 class Change(NamedTuple):
@@ -26,11 +27,14 @@ class Change(NamedTuple):
 
 def compare_settings(running: Settings, wanted: Settings) -> Change:
     """What is to be done about ``wanted``."""
-    kept = {name: getattr(running, name) for name in _AT_START_ONLY}
+    # Each destination has a queue, which can change but not come or go.
+    same_destinations = [field for field, _ in running.destinations()] == [field for field, _ in wanted.destinations()]
+    waiting = _AT_START_ONLY if same_destinations else _AT_START_ONLY + _EXPORT
+    kept = {name: getattr(running, name) for name in waiting}
     live: list[str] = []
     restart: list[str] = []
     for field in sorted(_different(running, wanted)):
-        (restart if field.partition(".")[0] in _AT_START_ONLY else live).append(field)
+        (restart if field.partition(".")[0] in waiting else live).append(field)
     return Change(msgspec.structs.replace(wanted, **kept), live, restart)
 
 

@@ -16,10 +16,12 @@ class Process:
 
     def __init__(self) -> None:
         self.used_bytes: int | None = 0
+        self.waiting = 1
         self.acts: list[str] = []
         self.guard = MemoryGuard(
             max_bytes=MAX,
             read=lambda: self.used_bytes,
+            waiting=lambda: self.waiting,
             shed=lambda: self.acts.append("shed"),
             resume=lambda: self.acts.append("resume"),
             release=lambda: self.acts.append("release"),
@@ -47,6 +49,12 @@ class Process:
 )
 def test_what_is_done(used_bytes: list[int | None], acts: list[str]) -> None:
     assert Process().check(*used_bytes) == acts
+
+
+def test_with_nothing_left_to_drop_below_the_limit_is_enough() -> None:
+    process = Process()
+    process.waiting = 0
+    assert process.check(MAX + 1, MAX + 1, MAX) == ["shed", "release", "shed", "release", "resume"]
 
 
 @given(used_bytes=st.lists(st.integers(0, 2 * MAX), min_size=1))

@@ -160,18 +160,44 @@ def test_a_queue_is_shown_once_it_is_known(telemetry: Telemetry) -> None:
     assert not any(series.startswith("queue_") for series in samples_of(telemetry))
     queue = SpanQueue(max_spans=7, max_bytes=100)
     queue.offer(b"12345")
-    telemetry.watch_queue(queue)
+    telemetry.watch_queues([queue])
     samples = samples_of(telemetry)
     assert (samples["queue_size"], samples["queue_size_bytes"], samples["queue_capacity"]) == (1, 5, 7)
 
 
 def test_the_memory_bound_is_shown_once_it_is_known(telemetry: Telemetry) -> None:
     assert "memory_shedding" not in samples_of(telemetry)
-    guard = MemoryGuard(max_bytes=1, read=lambda: 2, shed=lambda: None, resume=lambda: None, release=lambda: None)
+    guard = MemoryGuard(
+        max_bytes=1, read=lambda: 2, waiting=lambda: 1, shed=lambda: None, resume=lambda: None, release=lambda: None
+    )
     telemetry.watch_memory(guard)
     assert samples_of(telemetry)["memory_shedding"] == 0
     guard.check()
     assert samples_of(telemetry)["memory_shedding"] == 1
+
+
+def test_each_destination_counts_by_itself_and_for_all(telemetry: Telemetry) -> None:
+    first, second = telemetry.destination("exporter"), telemetry.destination("exporters[0]")
+    first.exported(5)
+    second.exported(3)
+    second.dropped(2, "queue_full")
+    second.requested(OK, 0.01)
+    samples = samples_of(telemetry)
+    assert samples["destination_spans_total{destination=exporter,result=exported}"] == 5
+    assert samples["destination_spans_total{destination=exporter,result=dropped}"] == 0
+    assert samples["destination_spans_total{destination=exporters[0],result=exported}"] == 3
+    assert samples["destination_spans_total{destination=exporters[0],result=dropped}"] == 2
+    assert (samples["spans_exported_total"], samples["spans_dropped_total{reason=queue_full}"]) == (8, 2)
+    assert samples["export_requests_total{code=200}"] == 1
+
+
+def test_the_queues_of_several_destinations_are_shown_together(telemetry: Telemetry) -> None:
+    queues = [SpanQueue(max_spans=7, max_bytes=100), SpanQueue(max_spans=3, max_bytes=100)]
+    for queue in queues:
+        queue.offer(b"12345")
+    telemetry.watch_queues(queues)
+    samples = samples_of(telemetry)
+    assert (samples["queue_size"], samples["queue_size_bytes"], samples["queue_capacity"]) == (2, 10, 10)
 
 
 def test_the_minilanguage_is_shown_once_it_is_known(telemetry: Telemetry) -> None:

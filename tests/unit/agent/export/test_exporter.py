@@ -66,13 +66,13 @@ class Counts:
 class Setup:
     """An exporter with all that is around it."""
 
-    def __init__(self, collector: Collector, *, max_queue: int = 100) -> None:
+    def __init__(self, collector: Collector, *, max_queue: int = 100, drop_oldest: bool = False) -> None:
         self.collector = collector
         self.counts = Counts()
         self.offered = 0
         self.exporter = Exporter(
             transport=collector,
-            queue=SpanQueue(max_spans=max_queue, max_bytes=10_000),
+            queue=SpanQueue(max_spans=max_queue, max_bytes=10_000, drop_oldest=drop_oldest),
             policy=BatchPolicy(MAX_BATCH, DELAY, RETRY),
             backoff=Backoff(random=lambda: 1.0, initial_seconds=1, max_seconds=30),
             observer=self.counts,
@@ -260,6 +260,44 @@ class TestFull:
         await asyncio.sleep(50)
         assert setup.counts.exported_count == 2 * MAX_BATCH
         assert setup.counts.dropped_counts == {"queue_full": 1}
+
+
+async def test_the_oldest_are_dropped_and_counted_where_that_was_chosen() -> None:
+    setup = Setup(Collector(seconds=10), max_queue=MAX_BATCH, drop_oldest=True)
+    setup.exporter.start()
+    setup.offer(MAX_BATCH)
+    await asyncio.sleep(1)
+    setup.offer(MAX_BATCH + 2)
+    assert setup.counts.dropped_counts == {"queue_full": 2}
+    await setup.close()
+    assert [spans for _time, spans in setup.collector.requests] == [[b"0", b"1", b"2"], [b"5", b"6", b"7"]]
+
+
+async def test_a_span_that_drives_out_the_only_one_does_not_put_its_batch_off(looptime: float) -> None:
+    setup = Setup(Collector(), drop_oldest=True)
+    setup.exporter.start()
+    for _ in range(4):
+        setup.exporter.offer(b"x" * 9_999)
+        await asyncio.sleep(DELAY / 4)
+    setup.offered = 4
+    assert [time for time, _spans in setup.collector.requests] == [DELAY]
+    await setup.close()
+
+
+async def test_each_of_several_destinations_has_a_log_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    setup = Setup(Collector(REJECTED))
+    exporter = Exporter(
+        transport=setup.collector,
+        queue=SpanQueue(max_spans=9, max_bytes=99),
+        policy=BatchPolicy(1, DELAY, RETRY),
+        backoff=Backoff(random=lambda: 1.0),
+        observer=setup.counts,
+        name="exporters[0]",
+    )
+    exporter.start()
+    exporter.offer(b"1")
+    await exporter.close(1)
+    assert [record.name.rpartition("exporter.")[2] for record in caplog.records] == ["exporters[0]"]
 
 
 class TestClose:

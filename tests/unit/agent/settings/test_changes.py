@@ -20,6 +20,9 @@ DEFAULT = parse_settings({})
         ({"exporter": {"headers": [{"name": "a", "value": "b"}]}}, ["exporter.headers"], []),
         ({"listen": {"http": "127.0.0.1:1"}}, [], ["listen.http"]),
         ({"limits": {"maxConnections": 3}}, [], ["limits.maxConnections"]),
+        ({"exporter": {"type": "none"}, "resource": {"serviceName": "a"}}, ["resource.serviceName"], ["exporter.type"]),
+        ({"exporter": {"timeout": "3s"}, "exporters": [{"type": "console"}]}, [], ["exporter.timeout", "exporters"]),
+        ({"exporter": {"timeout": "3s"}, "exporters": [{"type": "none"}]}, ["exporter.timeout", "exporters"], []),
         ({"minilanguage": {"maxSpans": 3}, "log": {"level": "debug"}}, ["log.level"], ["minilanguage.maxSpans"]),
     ],
 )
