@@ -3,12 +3,16 @@
 Ready means listening: a collector that is away must never take HAProxy's pod out of service.
 """
 
+import asyncio
 import socket
 from collections.abc import Callable
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
+
+from .request_exposition import render_requests
+from .request_metrics import RequestMetrics
 
 __all__ = ["Endpoint"]
 
@@ -19,11 +23,13 @@ class Endpoint:
     Args:
         registry: what ``/metrics`` shows.
         ready: whether both servers listen.
+        requests: what it shows besides; None: nothing.
     """
 
-    def __init__(self, *, registry: CollectorRegistry, ready: Callable[[], bool]) -> None:
+    def __init__(self, *, registry: CollectorRegistry, ready: Callable[[], bool], requests: RequestMetrics | None = None) -> None:
         self._registry = registry
         self._ready = ready
+        self._requests = requests
         self._runner: web.AppRunner | None = None
 
     async def start(self, listening: socket.socket) -> None:
@@ -43,7 +49,16 @@ class Endpoint:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
+        body = bytearray()
+        if self._requests is not None:
+            openmetrics = content_type.startswith("application/openmetrics-text")
+            for part in render_requests(self._requests, openmetrics=openmetrics):
+                body += part
+                # HAProxy does not wait for a scrape.
+                await asyncio.sleep(0)
+        # OpenMetrics' end mark is in here: it comes last.
+        body += encode(self._registry)
+        return web.Response(body=bytes(body), headers={"Content-Type": content_type})
 
     async def _healthz(self, _request: web.Request) -> web.Response:
         return web.Response(text="ok\n")

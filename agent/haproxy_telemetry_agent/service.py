@@ -20,8 +20,10 @@ from .export import Backoff, BatchPolicy, Exporter, SpanQueue, encode_resource, 
 from .export.otlp_http import OtlpHttpTransport
 from .foreign_messages import ForeignMessages, make_minilanguage
 from .listener import listen, unlink
+from .loop_lag import LoopLag
 from .pipeline import Pipeline
 from .record_server import RecordServer
+from .request_metrics import RequestMetrics
 from .resource import resource_attributes
 from .route_file import RouteFile
 from .samplers import make_excluder, make_keeper, make_sampler
@@ -73,6 +75,7 @@ class Service:
         self.telemetry.watch_minilanguage(minilanguage)
         self._foreign = ForeignMessages(minilanguage=minilanguage, telemetry=self.telemetry, offer=self._exporter.offer)
         propagation = settings.propagation
+        requests = self._make_request_metrics()
         pipeline = Pipeline(
             answerer=Answerer(
                 sampler=sampler,
@@ -100,6 +103,7 @@ class Service:
             telemetry=self.telemetry,
             offer=self._exporter.offer,
             asks=settings.profile != "Stream",
+            requests=requests,
         )
         limits = settings.limits
         self._spop_server = SpopServer(
@@ -117,7 +121,8 @@ class Service:
         self._expiry: asyncio.TimerHandle | None = None
         self._listening = False
         self._watch: asyncio.Task[None] | None = None
-        self._endpoint = Endpoint(registry=self.telemetry.registry, ready=lambda: self._listening)
+        self._loop_lag = LoopLag(asyncio.get_running_loop(), self.telemetry.loop_was_late)
+        self._endpoint = Endpoint(registry=self.telemetry.registry, ready=lambda: self._listening, requests=requests)
 
     async def start(self) -> None:
         """Listen on all three addresses.
@@ -141,6 +146,7 @@ class Service:
         await self._record_server.start(records)
         await self._spop_server.start(spop)
         self._expire()
+        self._loop_lag.start()
         self._listening = True
         await self._endpoint.start(http)
         if self._routes is not None:
@@ -189,6 +195,7 @@ class Service:
         self._spop_server.close()
         if self._expiry is not None:
             self._expiry.cancel()
+        self._loop_lag.stop()
         self._foreign.close()
         await self._record_server.close()
         await self._exporter.close(max(deadline_seconds - loop.time(), 0.1))
@@ -202,12 +209,27 @@ class Service:
         more = self._foreign.expire()
         self._expiry = asyncio.get_running_loop().call_later(_EXPIRE_MORE_SECONDS if more else _EXPIRE_SECONDS, self._expire)
 
+    def _make_request_metrics(self) -> RequestMetrics | None:
+        metrics = self._settings.metrics
+        if not metrics.requests:
+            return None
+        requests = RequestMetrics(
+            attributes=self._attributes,
+            labels=metrics.labels,
+            max_series=metrics.max_series,
+            exemplars=metrics.exemplars,
+            excluded_requests=metrics.excluded_requests,
+        )
+        self.telemetry.watch_requests(requests)
+        return requests
+
     def _make_exporter(self) -> Exporter:
         settings = self._settings.exporter
         batch = settings.batch
         resource = resource_attributes(
             service_name=self._settings.resource.service_name, attributes=self._settings.resource.attributes
         )
+        self.telemetry.describe_resource(resource)
         queue = SpanQueue(max_spans=batch.max_queue_spans, max_bytes=batch.max_queue_bytes)
         self.telemetry.watch_queue(queue)
         return Exporter(

@@ -5,7 +5,9 @@ Label values that can be known beforehand start at 0, so that ``rate()`` sees th
 method's name; no other module knows a metric.
 """
 
+import json
 import platform
+import re
 import time
 from bisect import bisect_left
 from collections import Counter
@@ -13,13 +15,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from .export import Result, SpanQueue
 from .records import SkipReason
-from .tracing import MiniLanguage, Span, SpanKind, WarningReason
+from .request_metrics import RequestMetrics
+from .tracing import Attribute, MiniLanguage, Span, SpanKind, WarningReason
 from .version import VERSION
+from .wiring import SPOE_EVENTS
 
 __all__ = ["PREFIX", "Telemetry"]
 
@@ -27,12 +31,33 @@ PREFIX = "haproxy_telemetry_agent_"
 
 _MESSAGE_BUCKETS_SECONDS = (50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 20e-3, 50e-3, 100e-3)
 """HAProxy's ``timeout processing`` (20 ms by default) is the budget."""
+_LAG_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 _EXPORT_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 _CONNECTION_KINDS = ("spop", "records")
 _KINDS = {SpanKind.INTERNAL.value: "internal", SpanKind.SERVER.value: "server", SpanKind.CLIENT.value: "client"}
 _REASONS = ("denied", "error", "excluded", "forced", "rate_limited", "rule", "slow")
 _DROP_REASONS = ("queue_full", "rejected", "retry_exhausted", "shutdown")
+_FRAMES = (
+    ("haproxy_hello", "received"),
+    ("haproxy_disconnect", "received"),
+    ("notify", "received"),
+    ("other", "received"),
+    ("agent_hello", "sent"),
+    ("agent_disconnect", "sent"),
+    ("ack", "sent"),
+)
+_FRAME_ERRORS = (
+    "too_big",
+    "invalid",
+    "no_version",
+    "no_max_frame_size",
+    "no_capabilities",
+    "unsupported_version",
+    "bad_max_frame_size",
+    "fragmentation_refused",
+)
+_NOT_IN_A_LABEL = re.compile(r"[^a-zA-Z0-9_]")
 _DISCONNECT_CODES = {
     0: "normal",
     1: "io_error",
@@ -83,8 +108,11 @@ class Telemetry(Collector):
             {(kind, result): 0 for kind in _CONNECTION_KINDS for result in ("ok", "limit")}
         )
         self._disconnects: Counter[str] = Counter(normal=0)
+        self._frames: Counter[tuple[str, str]] = Counter(dict.fromkeys(_FRAMES, 0))
+        self._frame_errors: Counter[str] = Counter(dict.fromkeys(_FRAME_ERRORS, 0))
+        self._hello_timeouts = 0
         self._health_checks = 0
-        self._messages: Counter[str] = Counter()
+        self._messages: Counter[str] = Counter(dict.fromkeys((*(event.message for event in SPOE_EVENTS), "minilang", "other"), 0))
         self._message_duration = _Histogram(_MESSAGE_BUCKETS_SECONDS)
         self._answered: Counter[tuple[str, str]] = Counter(
             {(sampled, parent): 0 for sampled in ("true", "false") for parent in ("remote", "none")}
@@ -93,16 +121,19 @@ class Telemetry(Collector):
         self._records_skipped: Counter[str] = Counter({reason.value: 0 for reason in SkipReason})
         self._reasons: Counter[str] = Counter(dict.fromkeys(_REASONS, 0))
         self._routes: Counter[str] = Counter(ok=0, refused=0)
-        self._spoe_errors: Counter[str] = Counter()
+        self._spoe_errors: Counter[str] = Counter(other=0)
         self._spans: Counter[str] = Counter(server=0, client=0, internal=0)
         self._minilang_spans: Counter[str] = Counter(server=0, internal=0)
         self._minilang_warnings: Counter[str] = Counter({reason.value: 0 for reason in WarningReason})
         self._spans_exported = 0
         self._spans_dropped: Counter[str] = Counter(dict.fromkeys(_DROP_REASONS, 0))
-        self._export_requests: Counter[str] = Counter()
+        self._export_requests: Counter[str] = Counter({"200": 0})
         self._export_duration = _Histogram(_EXPORT_BUCKETS_SECONDS)
         self._last_export_seconds = 0.0
+        self._loop_lag = _Histogram(_LAG_BUCKETS_SECONDS)
+        self._resource: dict[str, str] = {}
         self._queue: SpanQueue | None = None
+        self._requests: RequestMetrics | None = None
         self._minilanguage: MiniLanguage | None = None
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
@@ -117,6 +148,22 @@ class Telemetry(Collector):
         """Show what this one holds, and what it had to give up."""
         self._minilanguage = minilanguage
 
+    def watch_requests(self, requests: RequestMetrics) -> None:
+        """Show how many series these have; what is in them is shown by ``request_exposition``."""
+        self._requests = requests
+
+    def describe_resource(self, attributes: Mapping[str, Attribute]) -> None:
+        """Show whom the telemetry is about, as ``target_info``; names that become the same label share it."""
+        labels: dict[str, list[str]] = {}
+        for name, value in sorted(attributes.items()):
+            text = value if isinstance(value, str) else json.dumps(value)
+            labels.setdefault(_label(name), []).append(text)
+        self._resource = {name: ";".join(texts) for name, texts in labels.items()}
+
+    def loop_was_late(self, seconds: float) -> None:
+        """The event loop came to something so much later than it should have."""
+        self._loop_lag.observe(seconds)
+
     def connected(self, kind: str) -> None:
         """A connection was taken."""
         self._open[kind] += 1
@@ -130,17 +177,43 @@ class Telemetry(Collector):
         """A connection that was taken has ended."""
         self._open[kind] -= 1
 
+    def spop_hello(self, *, healthcheck: bool) -> None:
+        """A HELLO was answered with one of ours; HAProxy's health checks send one too, and nothing after it."""
+        self._frames["haproxy_hello", "received"] += 1
+        self._frames["agent_hello", "sent"] += 1
+        self._health_checks += healthcheck
+
     def spop_disconnect(self, status_code: int) -> None:
-        """A DISCONNECT frame was received or sent for this reason."""
+        """HAProxy sent a DISCONNECT frame for this reason, and was sent one."""
+        self._frames["haproxy_disconnect", "received"] += 1
+        self._disconnected_for(status_code)
+
+    def spop_closed(self) -> None:
+        """We sent a DISCONNECT frame, because we stop."""
+        self._disconnected_for(0)
+
+    def spop_violated(self, status_code: int) -> None:
+        """HAProxy broke the protocol, and was sent a DISCONNECT frame with this reason."""
+        self._frame_errors[_DISCONNECT_CODES.get(status_code, "unknown")] += 1
+        self._disconnected_for(status_code)
+
+    def _disconnected_for(self, status_code: int) -> None:
+        self._frames["agent_disconnect", "sent"] += 1
         self._disconnects[_DISCONNECT_CODES.get(status_code, "unknown")] += 1
 
-    def health_checked(self) -> None:
-        """HAProxy checked our health."""
-        self._health_checks += 1
+    def frames_ignored(self, count: int) -> None:
+        """Frames came of a type that we do not know."""
+        self._frames["other", "received"] += count
+
+    def hello_timed_out(self) -> None:
+        """A connection was closed because no HELLO came."""
+        self._hello_timeouts += 1
 
     def messages_answered(self, count: int, duration_seconds: float) -> None:
         """``count`` NOTIFYs that came together were answered ``duration_seconds`` after they had been read."""
         self._message_duration.observe(duration_seconds, count)
+        self._frames["notify", "received"] += count
+        self._frames["ack", "sent"] += count
 
     def message(self, name: str) -> None:
         """A message came; ``name`` must be one of ours, ``minilang`` or ``other``."""
@@ -171,7 +244,7 @@ class Telemetry(Collector):
 
     def spoe_failed(self, code: str) -> None:
         """A record says that HAProxy got no answer: SPOE's error code."""
-        self._spoe_errors[code if len(self._spoe_errors) < 64 or code in self._spoe_errors else "other"] += 1
+        self._spoe_errors[code if len(self._spoe_errors) < 65 or code in self._spoe_errors else "other"] += 1
 
     def spans_made(self, spans: Sequence[Span]) -> None:
         """One exchange gave these spans."""
@@ -205,6 +278,9 @@ class Telemetry(Collector):
         build = GaugeMetricFamily(f"{PREFIX}build_info", "What runs; always 1.", labels=["version", "python"])
         build.add_metric([VERSION, platform.python_version()], 1)
         yield build
+        if self._resource:
+            yield InfoMetricFamily("target", "Whom the telemetry is about: the resource's attributes.", self._resource)
+        yield _histogram("event_loop_lag_seconds", "How late the event loop is, looked at twice a second.", self._loop_lag)
         yield _gauge("open_connections", "Open connections from HAProxy, by kind.", "kind", self._open)
         connections = CounterMetricFamily(
             f"{PREFIX}connections_total",
@@ -214,6 +290,18 @@ class Telemetry(Collector):
         for (kind, result), count in self._connections.items():
             connections.add_metric([kind, result], count)
         yield connections
+        frames = CounterMetricFamily(
+            f"{PREFIX}frames_total",
+            "SPOP frames, by type and direction; 'other' are of no known type.",
+            labels=["type", "direction"],
+        )
+        for (frame_type, direction), count in self._frames.items():
+            frames.add_metric([frame_type, direction], count)
+        yield frames
+        yield _counter(
+            "frame_errors", "SPOP connections closed for what HAProxy sent, by our status code.", "code", self._frame_errors
+        )
+        yield _single("hello_timeouts", "SPOP connections closed because no HELLO came.", self._hello_timeouts)
         yield _counter("disconnects", "SPOP DISCONNECT frames sent and received, by status code.", "code", self._disconnects)
         yield _single("health_checks", "Health checks of HAProxy's that were answered.", self._health_checks)
         yield _counter(
@@ -283,6 +371,20 @@ class Telemetry(Collector):
             yield GaugeMetricFamily(f"{PREFIX}queue_size", "Spans that wait for export.", len(self._queue))
             yield GaugeMetricFamily(f"{PREFIX}queue_size_bytes", "Bytes of the spans that wait.", self._queue.size_bytes)
             yield GaugeMetricFamily(f"{PREFIX}queue_capacity", "Spans that may wait.", self._queue.max_spans)
+        if self._requests is not None:
+            yield GaugeMetricFamily(
+                f"{PREFIX}request_series", "Label sets of http_server_request_duration_seconds.", len(self._requests.series)
+            )
+            yield _single(
+                "request_series_overflowed",
+                "Requests counted under otel_metric_overflow, because their label set would have been one too many.",
+                self._requests.overflowed,
+            )
+
+
+def _label(name: str) -> str:
+    label = _NOT_IN_A_LABEL.sub("_", name)
+    return f"_{label}" if label[:1].isdigit() or not label else label
 
 
 def _single(name: str, documentation: str, value: float) -> CounterMetricFamily:

@@ -9,12 +9,14 @@ Source: specification 1.60, configuration/sdk-environment-variables and protocol
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from ..tracing.redaction import is_sensitive_header
 
 __all__ = ["read_environment"]
+
+_T = TypeVar("_T")
 
 _SAMPLERS = {
     "always_on": "AlwaysOn",
@@ -34,6 +36,8 @@ _LOG_LEVELS = {
     "error": "error",
     "fatal": "error",
 }
+_METRICS_EXPORTERS = {"prometheus": True, "none": False}
+_EXEMPLAR_FILTERS = {"trace_based": True, "always_off": False}
 _NO_PROPAGATORS = "none"
 _PROPAGATORS = ("tracecontext", "baggage", "b3", "b3multi", "jaeger", "xray", _NO_PROPAGATORS)
 
@@ -139,8 +143,8 @@ def _traces_url(value: str) -> str:
     return value if "/" in rest else f"{scheme}://{rest}/"
 
 
-def _choice(choices: Mapping[str, str]) -> Callable[[str], str]:
-    def parse(value: str) -> str:
+def _choice(choices: Mapping[str, _T]) -> Callable[[str], _T]:
+    def parse(value: str) -> _T:
         try:
             return choices[value.lower()]
         except KeyError:
@@ -224,5 +228,7 @@ _VARIABLES: list[tuple[str, tuple[str, ...], Callable[[str], Any]]] = [
     ),
     ("spans.limits.eventCount", ("OTEL_SPAN_EVENT_COUNT_LIMIT",), _number(0)),
     ("spans.limits.linkCount", ("OTEL_SPAN_LINK_COUNT_LIMIT",), _number(0)),
+    ("metrics.requests", ("OTEL_METRICS_EXPORTER",), _choice(_METRICS_EXPORTERS)),
+    ("metrics.exemplars", ("OTEL_METRICS_EXEMPLAR_FILTER",), _choice(_EXEMPLAR_FILTERS)),
     ("log.level", ("OTEL_LOG_LEVEL",), _choice(_LOG_LEVELS)),
 ]

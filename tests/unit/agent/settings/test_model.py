@@ -72,6 +72,12 @@ spans:
   servicePeerName: KubernetesBackend
   peerService: true
   limits: {attributeCount: 64, attributeValueLength: 256, eventCount: 1, linkCount: 0}
+metrics:
+  requests: true
+  labels: [http.route, error.type]
+  maxSeries: 100
+  exemplars: false
+  excludedRequests: false
 minilanguage:
   maxExchanges: 1
   maxBytes: 1048576

@@ -1,0 +1,42 @@
+"""What the settings of metrics say beyond their types."""
+
+from typing import Any, get_args
+
+import pytest
+
+from haproxy_telemetry_agent.request_metrics import LABELS
+from haproxy_telemetry_agent.settings.explanation import SettingsError
+from haproxy_telemetry_agent.settings.metrics import MetricLabel, Metrics
+from haproxy_telemetry_agent.settings.model import parse_settings
+
+
+def metrics(**fields: object) -> Metrics:
+    return parse_settings({"metrics": fields}).metrics
+
+
+def test_defaults() -> None:
+    assert metrics() == Metrics(requests=False, labels=list(LABELS), max_series=2_000, exemplars=True, excluded_requests=True)
+
+
+def test_all_know_the_same_labels() -> None:
+    assert get_args(MetricLabel) == LABELS
+
+
+def test_labels_may_be_none_or_some() -> None:
+    assert metrics(labels=[]).labels == []
+    assert metrics(labels=["http.route", "error.type"]).labels == ["http.route", "error.type"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"labels": ["url.path"]}, f"metrics.labels[0]: 'url.path': expected one of {', '.join(LABELS)}"),
+        ({"labels": ["http.route", "error.type", "http.route"]}, "metrics.labels[2]: 'http.route': stands there already: drop one"),
+        ({"maxSeries": 1}, "metrics.maxSeries: 1: expected a whole number >= 2"),
+        ({"requests": "yes"}, "metrics.requests: 'yes': expected true or false, got text"),
+    ],
+)
+def test_names_field_value_and_fix(fields: dict[str, Any], error: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        metrics(**fields)
+    assert str(caught.value) == error
