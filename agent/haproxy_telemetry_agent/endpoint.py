@@ -4,6 +4,7 @@ Ready means listening: a collector that is away must never take HAProxy's pod ou
 """
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable
 
@@ -47,18 +48,22 @@ class Endpoint:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def _metrics(self, request: web.Request) -> web.Response:
+    async def _metrics(self, request: web.Request) -> web.StreamResponse:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        body = bytearray()
-        if self._requests is not None:
-            openmetrics = content_type.startswith("application/openmetrics-text")
-            for part in render_requests(self._requests, openmetrics=openmetrics):
-                body += part
-                # HAProxy does not wait for a scrape.
-                await asyncio.sleep(0)
-        # OpenMetrics' end mark is in here: it comes last.
-        body += encode(self._registry)
-        return web.Response(body=bytes(body), headers={"Content-Type": content_type})
+        response = web.StreamResponse(headers={"Content-Type": content_type})
+        await response.prepare(request)
+        # A scraper that goes away in the middle is its own affair.
+        with contextlib.suppress(ConnectionResetError):
+            if self._requests is not None:
+                openmetrics = content_type.startswith("application/openmetrics-text")
+                for part in render_requests(self._requests, openmetrics=openmetrics):
+                    await response.write(part)
+                    # A thousand series are megabytes: they are never held as a whole, and HAProxy does not wait for them.
+                    await asyncio.sleep(0)
+            # OpenMetrics' end mark is in here: it comes last.
+            await response.write(encode(self._registry))
+            await response.write_eof()
+        return response
 
     async def _healthz(self, _request: web.Request) -> web.Response:
         return web.Response(text="ok\n")

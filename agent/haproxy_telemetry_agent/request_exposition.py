@@ -15,7 +15,7 @@ NAME = "http_server_request_duration_seconds"
 HELP = "Time from a request's first byte to the end of its exchange; every request counts, sampled or not."
 
 _BOUNDS = (*map(str, BOUNDS_SECONDS), "+Inf")
-_SERIES_PER_PART = 50
+_SERIES_PER_PART = 20
 _NANOSECONDS_PER_SECOND = 1_000_000_000
 _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 
