@@ -13,6 +13,7 @@ import socket
 import ssl
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .content import make_attribute_builder, make_limits
 from .endpoint import Endpoint
@@ -41,6 +42,9 @@ from .tracing import (
 from .tracing.semconv import SCHEMA_URL
 from .version import VERSION
 
+if TYPE_CHECKING:
+    from .metrics_push import MetricsPush
+
 __all__ = ["Service"]
 
 _logger = logging.getLogger(__name__)
@@ -65,6 +69,8 @@ class Service:
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
         self._settings = settings
         self.telemetry = Telemetry()
+        self._resource = resource_attributes(service_name=settings.resource.service_name, attributes=settings.resource.attributes)
+        self.telemetry.describe_resource(self._resource)
         sampler = make_sampler(settings.sampling)
         self._routes = None if settings.spans.routes_file is None else RouteFile(Path(settings.spans.routes_file))
         self._attributes = make_attribute_builder(settings.spans, environ)
@@ -121,6 +127,7 @@ class Service:
         self._expiry: asyncio.TimerHandle | None = None
         self._listening = False
         self._watch: asyncio.Task[None] | None = None
+        self._push = self._make_push(requests)
         self._loop_lag = LoopLag(asyncio.get_running_loop(), self.telemetry.loop_was_late)
         self._endpoint = Endpoint(registry=self.telemetry.registry, ready=lambda: self._listening, requests=requests)
 
@@ -147,6 +154,8 @@ class Service:
         await self._spop_server.start(spop)
         self._expire()
         self._loop_lag.start()
+        if self._push is not None:
+            self._push.start()
         self._listening = True
         await self._endpoint.start(http)
         if self._routes is not None:
@@ -198,7 +207,10 @@ class Service:
         self._loop_lag.stop()
         self._foreign.close()
         await self._record_server.close()
-        await self._exporter.close(max(deadline_seconds - loop.time(), 0.1))
+        closing = [self._exporter.close(max(deadline_seconds - loop.time(), 0.1))]
+        if self._push is not None:
+            closing.append(self._push.close(max(deadline_seconds - loop.time(), 0.1)))
+        await asyncio.gather(*closing)
         await self._endpoint.close()
         addresses = self._settings.listen
         for address in (addresses.spop, addresses.records, addresses.http):
@@ -223,13 +235,27 @@ class Service:
         self.telemetry.watch_requests(requests)
         return requests
 
+    def _make_push(self, requests: RequestMetrics | None) -> "MetricsPush | None":
+        settings = self._settings
+        push = settings.metrics.push
+        if not push.enabled:
+            return None
+        # Imported here: who does not push does without the SDK's exporter and its HTTP client.
+        from .metrics_push import MetricsPush, make_exporter  # noqa: PLC0415
+
+        url = push.endpoint or settings.exporter.endpoint.rstrip("/") + "/v1/metrics"
+        return MetricsPush(
+            exporter=make_exporter(url=url, settings=settings.exporter),
+            telemetry=self.telemetry,
+            requests=requests,
+            resource=self._resource,
+            scope=(SCOPE_NAME, VERSION),
+            interval_seconds=duration_seconds(push.interval),
+        )
+
     def _make_exporter(self) -> Exporter:
         settings = self._settings.exporter
         batch = settings.batch
-        resource = resource_attributes(
-            service_name=self._settings.resource.service_name, attributes=self._settings.resource.attributes
-        )
-        self.telemetry.describe_resource(resource)
         queue = SpanQueue(max_spans=batch.max_queue_spans, max_bytes=batch.max_queue_bytes)
         self.telemetry.watch_queue(queue)
         return Exporter(
@@ -239,7 +265,7 @@ class Service:
                 timeout_seconds=duration_seconds(settings.timeout),
                 gzip=settings.compression == "gzip",
                 tls=make_tls(self._settings),
-                resource=encode_resource(resource),
+                resource=encode_resource(self._resource),
                 scope=encode_scope(SCOPE_NAME, VERSION),
                 schema_url=SCHEMA_URL,
                 user_agent=f"{SCOPE_NAME}/{VERSION}",

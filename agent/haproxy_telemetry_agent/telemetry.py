@@ -130,6 +130,7 @@ class Telemetry(Collector):
         self._export_requests: Counter[str] = Counter({"200": 0})
         self._export_duration = _Histogram(_EXPORT_BUCKETS_SECONDS)
         self._last_export_seconds = 0.0
+        self._metrics_pushed: Counter[str] = Counter(ok=0, failed=0)
         self._loop_lag = _Histogram(_LAG_BUCKETS_SECONDS)
         self._resource: dict[str, str] = {}
         self._queue: SpanQueue | None = None
@@ -273,6 +274,10 @@ class Telemetry(Collector):
         self._export_requests[result.code] += 1
         self._export_duration.observe(duration_seconds)
 
+    def metrics_pushed(self, *, ok: bool) -> None:
+        """Metrics were pushed to the collector, or could not be."""
+        self._metrics_pushed["ok" if ok else "failed"] += 1
+
     def collect(self) -> Iterator[Metric]:
         """The families, at a scrape."""
         build = GaugeMetricFamily(f"{PREFIX}build_info", "What runs; always 1.", labels=["version", "python"])
@@ -367,6 +372,7 @@ class Telemetry(Collector):
         yield GaugeMetricFamily(
             f"{PREFIX}last_export_success_timestamp_seconds", "When the collector last took spans.", self._last_export_seconds
         )
+        yield _counter("metrics_pushed", "Times that metrics were pushed to the collector.", "result", self._metrics_pushed)
         if self._queue is not None:
             yield GaugeMetricFamily(f"{PREFIX}queue_size", "Spans that wait for export.", len(self._queue))
             yield GaugeMetricFamily(f"{PREFIX}queue_size_bytes", "Bytes of the spans that wait.", self._queue.size_bytes)

@@ -10,10 +10,14 @@ from typing import Any
 import aiohttp
 import pytest
 import yaml
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from haproxy_telemetry_agent.wiring import Profile
+from support.agent import Agent
 from support.haproxies import FoundHAProxy
+from support.ports import free_port
 from support.prometheus import Prometheus, check_metrics, program_path
 from support.raw_client import request_head, single_request
 from support.site import Site, running_site
@@ -180,6 +184,62 @@ async def test_a_real_prometheus(one_haproxy: FoundHAProxy, tmp_path: Path) -> N
                 span = exported[exemplar["labels"]["trace_id"], exemplar["labels"]["span_id"]]
                 assert float(exemplar["value"]) == pytest.approx(span.seconds, abs=1e-6)
                 assert exemplar["timestamp"] == pytest.approx(span.end_unix_nano / 1e9, abs=0.002)
+
+
+def pushed(requests: list[ExportMetricsServiceRequest]) -> dict[str, Metric]:
+    """The metrics of the last push, by name."""
+    return {
+        metric.name: metric
+        for of_resource in requests[-1].resource_metrics
+        for of_scope in of_resource.scope_metrics
+        for metric in of_scope.metrics
+    }
+
+
+async def test_metrics_are_pushed(one_haproxy: FoundHAProxy, tmp_path: Path) -> None:
+    settings = {"metrics": {"requests": True, "push": {"enabled": True, "interval": "1s"}}}
+
+    def arrived(requests: list[ExportMetricsServiceRequest]) -> bool:
+        duration = pushed(requests).get("http.server.request.duration") if requests else None
+        return duration is not None and sum(point.count for point in duration.histogram.data_points) == 3
+
+    async with running_site(one_haproxy, tmp_path, settings=settings) as site:
+        await ask(site, "/")
+        await ask(site, "/", sampled=False)
+        await ask(site, "/status/500")
+        spans = await site.spans_of(3)
+        await site.sink.wait_for_metrics(arrived)
+        by_code = {
+            attribute.value.int_value: point
+            for point in pushed(site.sink.metrics)["http.server.request.duration"].histogram.data_points
+            for attribute in point.attributes
+            if attribute.key == "http.response.status_code"
+        }
+        assert {code: point.count for code, point in by_code.items()} == {200: 2, 500: 1}
+        (exemplar,) = by_code[500].exemplars
+        assert (exemplar.trace_id.hex(), exemplar.span_id.hex()) in {(span.trace_id, span.span_id) for span in spans}
+        (resource,) = (of_resource.resource for of_resource in site.sink.metrics[-1].resource_metrics)
+        assert {attribute.key: attribute.value.string_value for attribute in resource.attributes}["service.name"] == "edge"
+        assert "haproxy_telemetry_agent_exchanges_recorded" in pushed(site.sink.metrics)
+        await site.agent.wait_for_metric('metrics_pushed_total{result="ok"}', 1)
+        before = len(site.sink.metrics)
+        await ask(site, "/")
+        await site.spans_of(4)
+        assert await site.agent.stop() == 0
+        assert len(site.sink.metrics) > before, "what came last is pushed at the end"
+        assert sum(point.count for point in pushed(site.sink.metrics)["http.server.request.duration"].histogram.data_points) == 4
+        assert not [line for line in site.agent.process.lines if "Traceback" in line]
+
+
+async def test_a_collector_that_is_away_is_counted_and_holds_nobody_up(one_haproxy: FoundHAProxy, tmp_path: Path) -> None:
+    push = {"enabled": True, "interval": "1s", "endpoint": f"http://127.0.0.1:{free_port()}/v1/metrics"}
+    exporter = {"endpoint": "http://127.0.0.1:1", "timeout": "1s"}
+    settings = {"exporter": exporter, "metrics": {"push": push}, "shutdownTimeout": "2s"}
+    async with Agent(tmp_path, endpoint="", settings=settings) as agent:
+        await agent.wait_for_metric('metrics_pushed_total{result="failed"}', 1, timeout_seconds=15)
+        async with asyncio.timeout(4):
+            assert await agent.stop() == 0
+        assert not [line for line in agent.process.lines if "Traceback" in line]
 
 
 async def test_promtool_has_nothing_to_say(one_haproxy: FoundHAProxy, tmp_path: Path) -> None:

@@ -36,7 +36,8 @@ _LOG_LEVELS = {
     "error": "error",
     "fatal": "error",
 }
-_METRICS_EXPORTERS = {"prometheus": True, "none": False}
+_METRICS_EXPORTERS = {"prometheus": True, "otlp": True, "none": False}
+_METRICS_PUSHERS = {"prometheus": False, "otlp": True, "none": False}
 _EXEMPLAR_FILTERS = {"trace_based": True, "always_off": False}
 _NO_PROPAGATORS = "none"
 _PROPAGATORS = ("tracecontext", "baggage", "b3", "b3multi", "jaeger", "xray", _NO_PROPAGATORS)
@@ -64,7 +65,9 @@ def read_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[s
                 parsed = parse(value)
             except _Invalid as reason:
                 shown = "" if "HEADERS" in name else f"={value!r}"
-                warnings.append(f"{name}{shown} is ignored: {reason}")
+                warning = f"{name}{shown} is ignored: {reason}"
+                if warning not in warnings:
+                    warnings.append(warning)
                 continue
             _set(document, field, parsed)
             sources[field] = name
@@ -229,6 +232,9 @@ _VARIABLES: list[tuple[str, tuple[str, ...], Callable[[str], Any]]] = [
     ("spans.limits.eventCount", ("OTEL_SPAN_EVENT_COUNT_LIMIT",), _number(0)),
     ("spans.limits.linkCount", ("OTEL_SPAN_LINK_COUNT_LIMIT",), _number(0)),
     ("metrics.requests", ("OTEL_METRICS_EXPORTER",), _choice(_METRICS_EXPORTERS)),
+    ("metrics.push.enabled", ("OTEL_METRICS_EXPORTER",), _choice(_METRICS_PUSHERS)),
+    ("metrics.push.endpoint", ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",), _traces_url),
+    ("metrics.push.interval", ("OTEL_METRIC_EXPORT_INTERVAL",), _milliseconds),
     ("metrics.exemplars", ("OTEL_METRICS_EXEMPLAR_FILTER",), _choice(_EXEMPLAR_FILTERS)),
     ("log.level", ("OTEL_LOG_LEVEL",), _choice(_LOG_LEVELS)),
 ]

@@ -5,9 +5,11 @@ from typing import Annotated, Literal, get_args
 import msgspec
 
 from .explanation import SettingsError
-from .types import Struct
+from .types import Duration, Struct, Url, duration_seconds
 
-__all__ = ["MetricLabel", "Metrics", "check_metrics"]
+__all__ = ["MetricLabel", "Metrics", "Push", "check_metrics"]
+
+_LEAST_INTERVAL_SECONDS = 1.0
 
 MetricLabel = Literal[
     "http.request.method",
@@ -19,6 +21,15 @@ MetricLabel = Literal[
     "haproxy.frontend.name",
     "haproxy.backend.name",
 ]
+
+
+class Push(Struct, frozen=True):
+    """Pushing all that /metrics shows, as OTLP over HTTP; headers, TLS, compression and timeout are those of exporter."""
+
+    enabled: bool = False
+    endpoint: Url | None = None
+    """Full URL, used as it is; default: exporter.endpoint with /v1/metrics."""
+    interval: Duration = "60s"
 
 
 class Metrics(Struct, frozen=True):
@@ -36,6 +47,7 @@ class Metrics(Struct, frozen=True):
     """Show the trace of one request of each bucket, of those whose spans are exported."""
     excluded_requests: bool = True
     """Count requests that sampling.exclude leaves without a trace, such as health checks."""
+    push: Push = msgspec.field(default_factory=Push)
 
 
 def check_metrics(metrics: Metrics) -> None:
@@ -47,3 +59,5 @@ def check_metrics(metrics: Metrics) -> None:
     for index, label in enumerate(metrics.labels):
         if label in metrics.labels[:index]:
             raise SettingsError(f"metrics.labels[{index}]: {label!r}: stands there already: drop one")
+    if metrics.push.enabled and duration_seconds(metrics.push.interval) < _LEAST_INTERVAL_SECONDS:
+        raise SettingsError(f"metrics.push.interval: {metrics.push.interval!r}: expected at least 1s")

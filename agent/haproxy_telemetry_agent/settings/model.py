@@ -123,6 +123,8 @@ def _check(settings: Settings) -> None:
         raise SettingsError("exporter.tls: certificateFile and keyFile belong together: set both or neither")
     if tls.insecure_skip_verify and tls.ca_file is not None:
         raise SettingsError("exporter.tls.insecureSkipVerify: true excludes caFile: drop one of them")
+    if tls.insecure_skip_verify and settings.metrics.push.enabled:
+        raise SettingsError("exporter.tls.insecureSkipVerify: true excludes metrics.push, which always verifies: set caFile")
     check_spans(settings.spans)
     check_metrics(settings.metrics)
     addresses = settings.listen

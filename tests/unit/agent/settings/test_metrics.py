@@ -6,7 +6,7 @@ import pytest
 
 from haproxy_telemetry_agent.request_metrics import LABELS
 from haproxy_telemetry_agent.settings.explanation import SettingsError
-from haproxy_telemetry_agent.settings.metrics import MetricLabel, Metrics
+from haproxy_telemetry_agent.settings.metrics import MetricLabel, Metrics, Push
 from haproxy_telemetry_agent.settings.model import parse_settings
 
 
@@ -15,7 +15,14 @@ def metrics(**fields: object) -> Metrics:
 
 
 def test_defaults() -> None:
-    assert metrics() == Metrics(requests=False, labels=list(LABELS), max_series=2_000, exemplars=True, excluded_requests=True)
+    assert metrics() == Metrics(
+        requests=False,
+        labels=list(LABELS),
+        max_series=2_000,
+        exemplars=True,
+        excluded_requests=True,
+        push=Push(enabled=False, endpoint=None, interval="60s"),
+    )
 
 
 def test_all_know_the_same_labels() -> None:
@@ -33,6 +40,7 @@ def test_labels_may_be_none_or_some() -> None:
         ({"labels": ["url.path"]}, f"metrics.labels[0]: 'url.path': expected one of {', '.join(LABELS)}"),
         ({"labels": ["http.route", "error.type", "http.route"]}, "metrics.labels[2]: 'http.route': stands there already: drop one"),
         ({"maxSeries": 1}, "metrics.maxSeries: 1: expected a whole number >= 2"),
+        ({"push": {"enabled": True, "interval": "500ms"}}, "metrics.push.interval: '500ms': expected at least 1s"),
         ({"requests": "yes"}, "metrics.requests: 'yes': expected true or false, got text"),
     ],
 )
@@ -40,3 +48,8 @@ def test_names_field_value_and_fix(fields: dict[str, Any], error: str) -> None:
     with pytest.raises(SettingsError) as caught:
         metrics(**fields)
     assert str(caught.value) == error
+
+
+def test_what_is_pushed_goes_to_a_collector_that_is_verified() -> None:
+    with pytest.raises(SettingsError, match=r"^exporter\.tls\.insecureSkipVerify: true excludes metrics\.push"):
+        parse_settings({"exporter": {"tls": {"insecureSkipVerify": True}}, "metrics": {"push": {"enabled": True}}})

@@ -78,6 +78,7 @@ metrics:
   maxSeries: 100
   exemplars: false
   excludedRequests: false
+  push: {enabled: false, endpoint: "http://collector:4318/v1/metrics", interval: 10s}
 minilanguage:
   maxExchanges: 1
   maxBytes: 1048576
