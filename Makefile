@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 # No folder of this repository may hide a module of the standard library's (`operator`).
 export PYTHONSAFEPATH := 1
 
-.PHONY: help demo test unit lint format types imports haproxies prometheus bench clean
+.PHONY: help demo test unit lint format types imports haproxies prometheus packages fuzz bench clean
 help:
 	@echo "make demo        two traced HAProxies in front of a traced server; prints the traces"
 	@echo "                 [PROFILE=Standard|Full|Stream] [HAPROXY=/path] [KEEP=1]"
@@ -13,13 +13,15 @@ help:
 	@echo "make haproxies   fetch more HAProxy versions for the tests (Debian)"
 	@echo "make prometheus  fetch a Prometheus for the tests (Debian)"
 	@echo "make lint types imports format    ruff, mypy, import rules, ruff format"
+	@echo "make packages    build wheel and source distribution in dist/, and try them"
+	@echo "make fuzz        search for bytes that do harm  [TARGET=...] [SECONDS=60]"
 	@echo "make bench       CPU of an exchange, beside the SDK way"
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; say which with PYTHON=python3.X")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[agent]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[agent,grpc]' --group dev
 	@touch $@
 
 demo: $(STAMP)
@@ -34,7 +36,7 @@ unit: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/codespell agent tests demo benchmarks docs README.md CHANGELOG.md Makefile pyproject.toml
+	$(BIN)/codespell agent tests demo benchmarks docs packaging README.md CHANGELOG.md Makefile pyproject.toml
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix
@@ -51,6 +53,21 @@ haproxies: $(STAMP)
 
 prometheus:
 	tests/support/fetch_prometheus.sh
+
+packages: $(STAMP)
+	packaging/check.sh $(BIN)/python
+
+# In an environment of its own: atheris does not exist for every Python and every machine.
+FUZZ := .cache/fuzz
+SECONDS ?= 60
+$(FUZZ)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(FUZZ)/venv
+	$(FUZZ)/venv/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(FUZZ)/venv/bin/python -m pip install --quiet --editable '.[agent]' --group fuzz
+	@touch $@
+
+fuzz: $(FUZZ)/.installed
+	@tests/fuzz/run.sh $(FUZZ) $(SECONDS) $(TARGET)
 
 bench: $(STAMP)
 	PYTHONPATH=. $(BIN)/python -m benchmarks.exchange $(ARGS)

@@ -20,6 +20,7 @@ MAX_LINES = 500
 TESTED_BY_RUNNING = {
     "__main__",
     "endpoint",
+    "export.otlp_grpc",
     "export.otlp_http",
     "listener",
     "record_server",
@@ -31,7 +32,6 @@ TESTED_BY_RUNNING = {
 # Nothing in them but names, numbers and types (those of settings are tested together, in settings/test_model.py).
 NOTHING_TO_TEST = {
     "records.errors",
-    "settings.exporter",
     "settings.minilanguage",
     "settings.types",
     "spop.events",

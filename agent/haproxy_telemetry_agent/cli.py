@@ -5,22 +5,28 @@ Exit codes: 0 fine, 1 the agent could not start, 2 wrong usage or wrong settings
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import json
 import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
 from .guide import render_guide
 from .listener import ListenError
+from .live_settings import LiveSettings
 from .logs import configure_logging
 from .planning import make_plan
 from .reference import render_reference
-from .settings import Loaded, SettingsError, load_settings, schema, with_profile
+from .service_manager import ServiceManager
+from .settings import Change, Loaded, Settings, SettingsError, load_settings, schema, with_profile
+from .settings_file import SettingsFile
+from .supervisor import RESTARTS_VARIABLE, supervise
 from .version import VERSION
 from .wiring import Plan, Profile, render_frontend, render_sections, render_spoe, render_tcp_frontend
 
@@ -29,6 +35,9 @@ __all__ = ["main"]
 PROGRAM = "haproxy-telemetry-agent"
 _OK, _FAILED, _MISUSED = 0, 1, 2
 _GARBAGE_COLLECTION_THRESHOLD = 20_000
+_LOOK_SECONDS = 1.0
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_MAX_KILL_AFTER_SECONDS = 86_400.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,7 +67,15 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--config", type=Path, metavar="FILE", help="settings file (YAML); everything has a default")
         return sub
 
-    command("run", _run, "Run the agent until SIGTERM or SIGINT.")
+    run = command("run", _run, "Run the agent until SIGTERM or SIGINT.")
+    run.add_argument("--supervise", action="store_true", help="stay, as PID 1 of a container does, and restart the agent in place")
+    run.add_argument(
+        "--kill-after",
+        type=_seconds,
+        default=25.0,
+        metavar="SECONDS",
+        help="with --supervise: how long the agent may take to end after SIGTERM (%(default)g)",
+    )
     config = command("config", _config, "Print what goes into HAProxy's configuration, and where.")
     config.add_argument(
         "--profile", choices=get_args(Profile), help="as `profile` in the settings, which must say the same to `run`"
@@ -77,18 +94,31 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _seconds(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 <= (seconds := float(text)) <= _MAX_KILL_AFTER_SECONDS:
+            return seconds
+    raise argparse.ArgumentTypeError(f"{text!r}: expected 0 to {_MAX_KILL_AFTER_SECONDS:g} seconds")
+
+
 def _run(options: argparse.Namespace) -> int:
-    loaded = load_settings(options.config, os.environ)
+    if options.supervise:
+        config = [] if options.config is None else ["--config", str(options.config)]
+        supervise(["run", *config], kill_after_seconds=options.kill_after)
+    # Until there is something to be read again; the default would be the end.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    file = SettingsFile(options.config, os.environ)
+    loaded = file.load()
     settings = loaded.settings
-    configure_logging(level=settings.log.level, format=settings.log.format, stream=sys.stderr)
+    _configure_logging(settings)
     logger = logging.getLogger(PROGRAM)
     logger.info("%s %s, profile %s", PROGRAM, VERSION, settings.profile)
     for warning in loaded.warnings:
         logger.warning("%s", warning)
-    return asyncio.run(_serve(loaded))
+    return asyncio.run(_serve(file, loaded))
 
 
-async def _serve(loaded: Loaded) -> int:
+async def _serve(file: SettingsFile, loaded: Loaded) -> int:
     # Imported here: `config` and `version` need neither the SDK nor aiohttp.
     from .service import Service, describe  # noqa: PLC0415
 
@@ -96,18 +126,66 @@ async def _serve(loaded: Loaded) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    service = Service(loaded.settings, os.environ)
+    service = Service(loaded.settings, os.environ, worker_restarts=_worker_restarts(os.environ))
     for line in describe(loaded.settings, loaded.sources):
         logging.getLogger(PROGRAM).info("setting: %s", line)
-    loop.add_signal_handler(signal.SIGHUP, service.reload_routes)
+    manager = ServiceManager(os.environ, pid=os.getpid())
+
+    def apply(settings: Settings) -> Change:
+        change = service.apply(settings)
+        if any(field.startswith("log.") for field in change.live):
+            _configure_logging(settings)
+        return change
+
+    def reload() -> None:
+        if stop.is_set():
+            return
+        manager.reloading(time.monotonic())
+        service.reload_routes()
+        live.reload()
+        manager.ready()
+
+    live = LiveSettings(file=file, loaded=loaded, apply=apply, telemetry=service.telemetry)
+    loop.add_signal_handler(signal.SIGHUP, reload)
     await service.start()
+    manager.ready()
+    tasks = [asyncio.create_task(_every(_LOOK_SECONDS, live.look))]
+    if manager.watchdog_seconds is not None:
+        tasks.append(asyncio.create_task(_every(manager.watchdog_seconds / 2, manager.alive)))
     # What exists now lives as long as the process, what a request makes goes by itself: neither is worth a search for cycles.
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GARBAGE_COLLECTION_THRESHOLD, 10, 10)
     await stop.wait()
+    manager.stopping()
+    for task in tasks:
+        task.cancel()
     await service.stop()
+    _ignore_signals(loop)
     return _OK
+
+
+def _ignore_signals(loop: asyncio.AbstractEventLoop) -> None:
+    """The loop gives its signals back when it closes: one that comes then must not spoil the exit code."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    for number in _SIGNALS:
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_IGN)
+
+
+async def _every(seconds: float, act: Callable[[], object]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        act()
+
+
+def _configure_logging(settings: Settings) -> None:
+    configure_logging(level=settings.log.level, format=settings.log.format, stream=sys.stderr)
+
+
+def _worker_restarts(environ: Mapping[str, str]) -> int:
+    text = environ.get(RESTARTS_VARIABLE, "")
+    return int(text) if text.isascii() and text.isdecimal() else 0
 
 
 def _config(options: argparse.Namespace) -> int:
@@ -129,9 +207,12 @@ def _config(options: argparse.Namespace) -> int:
 
 def _check_config(options: argparse.Namespace) -> int:
     loaded = load_settings(options.config, os.environ)
-    from .service import describe, make_tls  # noqa: PLC0415 - as in _serve
+    from .exporters import check_exporters  # noqa: PLC0415 - as in _serve
+    from .parts import load_routes  # noqa: PLC0415
+    from .service import describe  # noqa: PLC0415
 
-    make_tls(loaded.settings)
+    check_exporters(loaded.settings)
+    load_routes(loaded.settings)
     for warning in loaded.warnings:
         print(f"warning: {warning}")  # noqa: T201
     for line in describe(loaded.settings, loaded.sources):

@@ -4,7 +4,7 @@ What is captured has a key that says what it is (see ``tracing.attributes``); th
 HAProxy sends.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from .settings import Settings
 from .settings.spans import Spans
@@ -16,7 +16,7 @@ from .tracing.redaction import Redactor
 from .tracing.routes import NO_ROUTES, RouteTable
 from .wiring import Capture
 
-__all__ = ["captures", "make_attribute_builder", "make_limits"]
+__all__ = ["captures", "make_attribute_builder", "make_limits", "static_attributes"]
 
 _TLS = (
     Capture("tls.version", "ssl_fc_protocol", "end"),
@@ -44,7 +44,7 @@ def make_attribute_builder(spans: Spans, environ: Mapping[str, str], routes: Rou
             networks=spans.forwarded.networks,
             headers=Headers(spans.forwarded.headers),
         ),
-        attributes=tuple(_static_attributes(spans, environ)),
+        attributes=static_attributes(spans, environ),
         header_attributes=tuple(
             (attribute.name, attribute.request_header.lower())
             for attribute in spans.attributes
@@ -61,6 +61,15 @@ def make_attribute_builder(spans: Spans, environ: Mapping[str, str], routes: Rou
     return AttributeBuilder(options, routes)
 
 
+def static_attributes(spans: Spans, environ: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Those that do not depend on the exchange; ``environ`` is where ``env`` attributes are from."""
+    values = (
+        (attribute.name, environ.get(attribute.env, "") if attribute.env is not None else attribute.value)
+        for attribute in spans.attributes
+    )
+    return tuple((name, value) for name, value in values if value)
+
+
 def make_limits(spans: Spans) -> SpanLimits:
     """The limits of spans."""
     limits = spans.limits
@@ -72,7 +81,14 @@ def captures(settings: Settings, looked_at_headers: list[str]) -> tuple[Capture,
     spans = settings.spans
     named = [*spans.request_headers, *(attribute.request_header for attribute in spans.attributes if attribute.request_header)]
     headers = list(dict.fromkeys(name.lower() for name in named))
-    wanted = [Capture(f"q.{name}", f"req.fhdr({name})") for name in headers]
+    # The first ones have room in the token for sure: who the client is must not depend on how long its other headers are.
+    wanted: list[Capture] = []
+    if spans.forwarded.trust != "Ignore":
+        kinds = list(_FORWARDED) if spans.forwarded.headers == "Any" else [spans.forwarded.headers]
+        wanted += [Capture(name, f"req.fhdr({name})") for kind in kinds for name in _FORWARDED[kind]]
+    if spans.grpc:
+        wanted += _GRPC
+    wanted += [Capture(f"q.{name}", f"req.fhdr({name})") for name in headers]
     wanted += [
         Capture(f"{SAMPLING_ONLY}{name}", f"req.fhdr({name})", "decision") for name in looked_at_headers if name not in headers
     ]
@@ -81,11 +97,6 @@ def captures(settings: Settings, looked_at_headers: list[str]) -> tuple[Capture,
         wanted.append(Capture(f"x.{sample.name}", sample.fetch, _MOMENTS[sample.at]))  # type: ignore[arg-type]
     if spans.tls:
         wanted += _TLS
-    if spans.grpc:
-        wanted += _GRPC
-    if spans.forwarded.trust != "Ignore":
-        kinds = list(_FORWARDED) if spans.forwarded.headers == "Any" else [spans.forwarded.headers]
-        wanted += [Capture(name, f"req.fhdr({name})") for kind in kinds for name in _FORWARDED[kind]]
     return tuple(wanted)
 
 
@@ -95,10 +106,3 @@ def _make_redactor(spans: Spans) -> Redactor:
         allowed=frozenset(spans.allowed_query_parameters) if spans.query_mode == "AllowList" else None,
         scrubs=[(scrub.pattern, scrub.replacement) for scrub in spans.scrub_paths],
     )
-
-
-def _static_attributes(spans: Spans, environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    for attribute in spans.attributes:
-        value = environ.get(attribute.env, "") if attribute.env is not None else attribute.value
-        if value:
-            yield attribute.name, value

@@ -1,6 +1,7 @@
 """The HTTP endpoint: ``/metrics`` for Prometheus, ``/healthz`` and ``/readyz`` for probes.
 
-Ready means listening: a collector that is away must never take HAProxy's pod out of service.
+Ready means listening: a collector that is away must never take HAProxy's pod out of service. Alive means that the loop turns: what
+answers here is the loop that answers HAProxy.
 """
 
 import asyncio
@@ -16,6 +17,9 @@ from .request_exposition import render_requests
 from .request_metrics import RequestMetrics
 
 __all__ = ["Endpoint"]
+
+_END_SECONDS = 0.5
+"""What a slow reader gets when the agent ends."""
 
 
 class Endpoint:
@@ -39,7 +43,7 @@ class Endpoint:
         application.router.add_get("/metrics", self._metrics)
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
-        self._runner = web.AppRunner(application, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=_END_SECONDS)
         await self._runner.setup()
         await web.SockSite(self._runner, listening).start()
 

@@ -67,6 +67,10 @@ class ForeignMessages:
         self._offer = offer
         self.now_unix_nano = now_unix_nano
 
+    def replace_sampler(self, sampler: Sampler) -> None:
+        """Decide by another one from now on; what is open stays open."""
+        self._minilanguage.sampler = sampler
+
     def understand(self, message: Message) -> bool:
         """Whether a message is in the mini-language."""
         return self._minilanguage.understands(message.arguments)

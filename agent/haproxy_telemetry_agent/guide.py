@@ -12,10 +12,7 @@ def render_guide(plan: Plan) -> str:
     frontend = _lines(render_frontend(plan))
     tcp_frontend = _lines(render_tcp_frontend())
     return f"""\
-# 1. {plan.spoe_path}: a file of its own, readable by HAProxy.
-#    ({_command("spoe")} prints it alone)
-
-{render_spoe(plan).rstrip()}
+{_spoe(plan)}
 
 # 2. In every `frontend` or `listen` section with `mode http` that is to be traced: these lines, in front of its other
 #    `http-request` rules. The section needs a log format, its own or from its `defaults` (`option httplog` is enough), else HAProxy
@@ -39,6 +36,16 @@ def render_guide(plan: Plan) -> str:
 #    ({_command("sections")} prints them alone)
 
 {render_sections(plan)}"""
+
+
+def _spoe(plan: Plan) -> str:
+    if plan.profile == "Stream":
+        return "# 1. No SPOE file: with profile Stream HAProxy never asks."
+    return f"""\
+# 1. {plan.spoe_path}: a file of its own, readable by HAProxy.
+#    ({_command("spoe")} prints it alone)
+
+{render_spoe(plan).rstrip()}"""
 
 
 def _lines(text: str) -> str:

@@ -31,9 +31,12 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+from .export.headers import Headers, HeadersError
 from .request_exposition import HELP
 from .request_metrics import BOUNDS_SECONDS, RequestMetrics, Series
+from .settings import SettingsError
 from .settings.exporter import Exporter
+from .settings.metrics import Push, push_url
 from .settings.types import duration_seconds
 from .telemetry import Telemetry
 from .tracing import Attribute
@@ -137,11 +140,21 @@ class MetricsPush:
             await self.push()
 
 
-def make_exporter(*, url: str, settings: Exporter) -> PushExporter:
-    """The SDK's exporter for a full URL, with the headers, TLS, compression and timeout of the traces' one."""
+def make_exporter(push: Push, settings: Exporter) -> PushExporter:
+    """The SDK's exporter, with the headers (their files as they are now), TLS, compression and timeout of the traces' one.
+
+    Raises:
+        SettingsError: a header's file can't be used.
+    """
+    values = {header.name: header.value for header in settings.headers if header.value is not None}
+    files = {header.name: header.value_file for header in settings.headers if header.value_file is not None}
+    try:
+        headers = Headers(values, files).current()
+    except HeadersError as error:
+        raise SettingsError(f"exporter.headers: {error}") from None
     return OTLPMetricExporter(
-        endpoint=url,
-        headers={header.name: header.value for header in settings.headers} or None,
+        endpoint=push_url(push, settings),
+        headers=dict(headers) or None,
         timeout=duration_seconds(settings.timeout),
         compression=Compression.Gzip if settings.compression == "gzip" else Compression.NoCompression,
         certificate_file=settings.tls.ca_file,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from .export import encode_span
 from .foreign_messages import ForeignMessages
-from .records import RecordError, SkipReason, parse_record
+from .records import RecordCutError, RecordError, SkipReason, parse_record
 from .request_metrics import RequestMetrics
 from .spop import Action, Message, SetVar, VarScope
 from .telemetry import Telemetry
@@ -21,13 +21,14 @@ from .tracing import (
     ExchangeTracer,
     Span,
 )
-from .wiring import CONNECTION_SD_ID, REQUEST_MESSAGE, SD_ID, SPOE_EVENTS
+from .wiring import CONNECTION_SD_ID, LONG_FIELDS, REQUEST_MESSAGE, SD_ID, SPOE_EVENTS
 
 __all__ = ["Pipeline"]
 
 _logger = logging.getLogger(__name__)
 _CONNECTION_SD_ID = CONNECTION_SD_ID.encode()
 _SD_IDS = frozenset({SD_ID.encode(), _CONNECTION_SD_ID})
+_CUT_OFF = dict.fromkeys(LONG_FIELDS, "-")
 _TRANSACTION = VarScope.TRANSACTION
 _EVENTS = {event.message: number for number, event in enumerate(SPOE_EVENTS)}
 
@@ -78,6 +79,15 @@ class Pipeline:
         self._without_answer = "unanswered" if asks else "unasked"
         self._requests = requests
 
+    def replace(
+        self, *, answerer: Answerer, tracer: ExchangeTracer, connection_tracer: ConnectionTracer, asks: bool = True
+    ) -> None:
+        """Go on with these; an exchange that has begun with others ends with these, its token says all that was decided."""
+        self._answerer = answerer
+        self._tracer = tracer
+        self._connection_tracer = connection_tracer
+        self._without_answer = "unanswered" if asks else "unasked"
+
     def notify(self, messages: list[Message]) -> list[Action]:
         """The actions that answer one NOTIFY; a message that nobody understands gets none."""
         actions: list[Action] = []
@@ -112,8 +122,11 @@ class Pipeline:
 
     def record(self, data: bytes) -> None:
         """Make and send the spans of one record; one that is of no use is counted."""
+        is_cut = False
         try:
             record = parse_record(data, _SD_IDS)
+        except RecordCutError as error:
+            record, is_cut = error.rest, True
         except RecordError as error:
             self._telemetry.record_skipped(error.reason)
             _logger.warning("record skipped (%s): %.200r", error.reason, data)
@@ -123,11 +136,18 @@ class Pipeline:
             if record.sd_id == _CONNECTION_SD_ID:
                 made = self._connection_tracer.trace(record.end_unix_nano, record.fields)
             else:
-                made = self._tracer.trace(record.end_unix_nano, record.fields)
+                fields = {**_CUT_OFF, **record.fields} if is_cut else record.fields
+                made = self._tracer.trace(record.end_unix_nano, fields)
         except (KeyError, ValueError, OverflowError) as error:
+            if is_cut:
+                self._telemetry.record_skipped(SkipReason.TRUNCATED)
+                _logger.warning("record skipped (%s): %.200r", SkipReason.TRUNCATED, data)
+                return
             self._telemetry.record_skipped(SkipReason.MISMATCHED)
             _logger.warning("record skipped: parameter %s: does log-format-sd fit this agent? %.200r", error, data)
             return
+        if is_cut:
+            self._telemetry.record_cut()
         if isinstance(made, Connection):
             self._telemetry.recorded("probe" if made.is_probe else "connection")
         else:

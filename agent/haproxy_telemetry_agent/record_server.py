@@ -27,6 +27,7 @@ __all__ = ["RecordServer"]
 _logger = logging.getLogger(__name__)
 
 _READ_BYTES = 65_536
+_LEFT_POLL_SECONDS = 0.05
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -54,6 +55,13 @@ class RecordServer(StreamServer):
         # Taken over by the connections it accepts: those that the loop has not seen yet, when the agent ends, end with a reset too.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
         await super().start(listening)
+
+    async def wait_until_left(self, timeout_seconds: float) -> None:
+        """Go on taking records until no HAProxy is connected any more, or the time is up."""
+        loop = asyncio.get_running_loop()
+        deadline_seconds = loop.time() + timeout_seconds
+        while self.connections and loop.time() < deadline_seconds:  # noqa: ASYNC110 - a moment's precision is enough
+            await asyncio.sleep(_LEFT_POLL_SECONDS)
 
     async def close(self) -> None:
         """Stop accepting, read what has come, and reset: what has not come waits in the ring for the next agent."""

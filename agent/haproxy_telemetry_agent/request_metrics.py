@@ -83,7 +83,7 @@ class RequestMetrics:
         excluded_requests: whether exchanges count that are excluded from tracing.
     """
 
-    __slots__ = ("_attributes", "_excluded_requests", "_exemplars", "_kinds", "_labels", "_max_series", "_overflow", "_series")
+    __slots__ = ("_excluded_requests", "_exemplars", "_kinds", "_labels", "_max_series", "_overflow", "_series", "attributes")
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class RequestMetrics:
         exemplars: bool = True,
         excluded_requests: bool = True,
     ) -> None:
-        self._attributes = attributes
+        self.attributes = attributes
         self._labels = frozenset(labels)
         self._max_series = max_series
         self._exemplars = exemplars
@@ -119,7 +119,7 @@ class RequestMetrics:
         ending = exchange.ending
         if not exchange.had_request or (ending.excluded and not self._excluded_requests):
             return
-        summary = self._attributes.summarize(ending)
+        summary = self.attributes.summarize(ending)
         kind = (
             summary.method,
             ending.status_code,
@@ -158,7 +158,7 @@ class RequestMetrics:
     def _name(self, kind: _Kind, exchange: Exchange) -> _Labels:
         method, status_code, termination_state, protocol, scheme, frontend, backend, route, _grpc_status = kind
         outcome = server_outcome(status_code, termination_state)
-        call = self._attributes.summarize(exchange.ending).call
+        call = self.attributes.summarize(exchange.ending).call
         if call is not None:
             outcome = call.server_outcome(outcome)
         values = {

@@ -2,7 +2,8 @@
 
 Knows everybody; does nothing else.
 
-The end has an order: no new questions, then the records of what was answered, then their export.
+The end has an order: no new questions, then the records of what was answered, while HAProxy has any and there is time, then their
+export.
 """
 
 import asyncio
@@ -10,36 +11,24 @@ import contextlib
 import logging
 import random
 import socket
-import ssl
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .content import make_attribute_builder, make_limits
 from .endpoint import Endpoint
-from .export import Backoff, BatchPolicy, Exporter, SpanQueue, encode_resource, encode_scope
-from .export.otlp_http import OtlpHttpTransport
+from .exporters import SCOPE_NAME, describe_destinations, make_exporters, make_replacements
 from .foreign_messages import ForeignMessages, make_minilanguage
 from .listener import listen, unlink
 from .loop_lag import LoopLag
+from .memory import MemoryGuard, read_rss_bytes, return_free_memory
+from .parts import load_routes, make_parts
 from .pipeline import Pipeline
 from .record_server import RecordServer
 from .request_metrics import RequestMetrics
 from .resource import resource_attributes
-from .route_file import RouteFile
-from .samplers import make_excluder, make_keeper, make_sampler
-from .settings import Settings, SettingsError, duration_seconds
+from .settings import Change, Settings, compare_settings, duration_seconds
 from .spop_server import SpopServer
 from .telemetry import Telemetry
-from .tracing import (
-    Answerer,
-    ConnectionTracer,
-    ExchangeTracer,
-    IdGenerator,
-    Propagation,
-    RoutesError,
-)
-from .tracing.semconv import SCHEMA_URL
+from .tracing import IdGenerator
 from .version import VERSION
 
 if TYPE_CHECKING:
@@ -49,8 +38,8 @@ __all__ = ["Service"]
 
 _logger = logging.getLogger(__name__)
 
+_MEMORY_POLL_SECONDS = 0.25
 _ROUTES_POLL_SECONDS = 2.0
-SCOPE_NAME = "haproxy-telemetry-agent"
 _EXPIRE_SECONDS = 1.0
 _EXPIRE_MORE_SECONDS = 0.01
 
@@ -61,75 +50,66 @@ class Service:
     Args:
         settings: checked settings.
         environ: where attributes of ``env`` are from.
+        worker_restarts: how often the supervisor has restarted the agent.
 
     Raises:
-        SettingsError: a certificate or the file of routes can't be loaded.
+        SettingsError: a certificate, a header's file or the file of routes can't be loaded.
     """
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+    def __init__(self, settings: Settings, environ: Mapping[str, str], *, worker_restarts: int = 0) -> None:
         self._settings = settings
-        self.telemetry = Telemetry()
+        self._environ = environ
+        self.telemetry = Telemetry(worker_restarts=worker_restarts)
         self._resource = resource_attributes(service_name=settings.resource.service_name, attributes=settings.resource.attributes)
         self.telemetry.describe_resource(self._resource)
-        sampler = make_sampler(settings.sampling)
-        self._routes = None if settings.spans.routes_file is None else RouteFile(Path(settings.spans.routes_file))
-        self._attributes = make_attribute_builder(settings.spans, environ)
-        self._load_routes()
-        ids = IdGenerator(random.Random(random.SystemRandom().getrandbits(256)).getrandbits)  # noqa: S311 - ids, not secrets
-        self._exporter = self._make_exporter()
-        minilanguage = make_minilanguage(settings.minilanguage, sampler=sampler, ids=ids)
+        self._ids = IdGenerator(random.Random(random.SystemRandom().getrandbits(256)).getrandbits)  # noqa: S311 - ids, not secrets
+        self._routes = load_routes(settings)
+        parts = make_parts(settings, environ, ids=self._ids, routes=self._routes)
+        self._attributes = parts.attributes
+        self._exporters = make_exporters(settings, self.telemetry.destination)
+        self.telemetry.watch_queues(self._exporters.queues)
+        self._memory = MemoryGuard(
+            max_bytes=settings.limits.max_memory_bytes,
+            read=read_rss_bytes,
+            waiting=self._exporters.waiting,
+            shed=self._exporters.shed,
+            resume=self._exporters.resume,
+            release=return_free_memory,
+        )
+        self.telemetry.watch_memory(self._memory)
+        minilanguage = make_minilanguage(settings.minilanguage, sampler=parts.sampler, ids=self._ids)
         self.telemetry.watch_minilanguage(minilanguage)
-        self._foreign = ForeignMessages(minilanguage=minilanguage, telemetry=self.telemetry, offer=self._exporter.offer)
-        propagation = settings.propagation
-        requests = self._make_request_metrics()
-        pipeline = Pipeline(
-            answerer=Answerer(
-                sampler=sampler,
-                ids=ids,
-                propagation=Propagation(
-                    propagation.propagators,
-                    mode=propagation.mode,
-                    trusted_networks=propagation.trusted_networks,
-                    link_untrusted=propagation.link_untrusted,
-                ),
-                excluder=make_excluder(settings.sampling),
-                baggage_keys=propagation.baggage_attributes,
-            ),
-            tracer=ExchangeTracer(
-                sampler=sampler,
-                ids=ids,
-                attributes=self._attributes,
-                profile=settings.profile,
-                keeper=make_keeper(settings.sampling),
-                limits=make_limits(settings.spans),
-                baggage_keys=propagation.baggage_attributes,
-            ),
-            connection_tracer=ConnectionTracer(sampler=sampler, limits=make_limits(settings.spans)),
+        self._foreign = ForeignMessages(minilanguage=minilanguage, telemetry=self.telemetry, offer=self._exporters.offer)
+        self._requests = self._make_request_metrics()
+        self._pipeline = Pipeline(
+            answerer=parts.answerer,
+            tracer=parts.tracer,
+            connection_tracer=parts.connection_tracer,
             foreign=self._foreign,
             telemetry=self.telemetry,
-            offer=self._exporter.offer,
+            offer=self._exporters.offer,
             asks=settings.profile != "Stream",
-            requests=requests,
+            requests=self._requests,
         )
         limits = settings.limits
         self._spop_server = SpopServer(
-            notify=pipeline.notify,
+            notify=self._pipeline.notify,
             telemetry=self.telemetry,
             max_connections=limits.max_connections,
             max_frame_size_bytes=limits.max_frame_size_bytes,
         )
         self._record_server = RecordServer(
-            record=pipeline.record,
+            record=self._pipeline.record,
             telemetry=self.telemetry,
             max_connections=limits.max_connections,
             max_record_bytes=limits.max_record_bytes,
         )
         self._expiry: asyncio.TimerHandle | None = None
         self._listening = False
-        self._watch: asyncio.Task[None] | None = None
-        self._push = self._make_push(requests)
+        self._watches: list[asyncio.Task[None]] = []
+        self._push = self._make_push()
         self._loop_lag = LoopLag(asyncio.get_running_loop(), self.telemetry.loop_was_late)
-        self._endpoint = Endpoint(registry=self.telemetry.registry, ready=lambda: self._listening, requests=requests)
+        self._endpoint = Endpoint(registry=self.telemetry.registry, ready=lambda: self._listening, requests=self._requests)
 
     async def start(self) -> None:
         """Listen on all three addresses.
@@ -149,7 +129,7 @@ class Service:
             records = open_one("listen.records", addresses.records)
             http = open_one("listen.http", addresses.http)
             opened.pop_all()
-        self._exporter.start()
+        self._exporters.start()
         await self._record_server.start(records)
         await self._spop_server.start(spop)
         self._expire()
@@ -158,15 +138,43 @@ class Service:
             self._push.start()
         self._listening = True
         await self._endpoint.start(http)
-        if self._routes is not None:
-            self._watch = asyncio.create_task(self._watch_routes())
+        self.telemetry.configured()
+        self._watches = [asyncio.create_task(self._watch_routes()), asyncio.create_task(self._watch_memory())]
         _logger.info(
             "listening: spop %s, records %s, http %s; exporting to %s",
             addresses.spop,
             addresses.records,
             addresses.http,
-            traces_url(self._settings),
+            describe_destinations(self._settings),
         )
+
+    def apply(self, wanted: Settings) -> Change:
+        """Take changed settings, all that can be taken now or none; also reads certificates again.
+
+        Raises:
+            SettingsError: a certificate or the file of routes can't be loaded; all goes on as before.
+        """
+        change = compare_settings(self._settings, wanted)
+        settings = change.effective
+        same_file = settings.spans.routes_file == self._settings.spans.routes_file
+        routes = self._routes if same_file else load_routes(settings)
+        parts = make_parts(settings, self._environ, ids=self._ids, routes=routes)
+        replacements = make_replacements(settings)
+        # From here on nothing can fail.
+        self._settings, self._routes, self._attributes = settings, routes, parts.attributes
+        self._pipeline.replace(
+            answerer=parts.answerer,
+            tracer=parts.tracer,
+            connection_tracer=parts.connection_tracer,
+            asks=settings.profile != "Stream",
+        )
+        self._resource = resource_attributes(service_name=settings.resource.service_name, attributes=settings.resource.attributes)
+        self.telemetry.describe_resource(self._resource)
+        self._foreign.replace_sampler(parts.sampler)
+        self._exporters.replace(replacements)
+        if self._requests is not None:
+            self._requests.attributes = parts.attributes
+        return change
 
     def reload_routes(self) -> None:
         """Look whether the file of routes is another one; one that can't be used is refused, and the old routes stay."""
@@ -179,19 +187,15 @@ class Service:
             _logger.info("spans.routesFile: read again")
         self.telemetry.routes_read(ok=self._routes.error is None)
 
-    def _load_routes(self) -> None:
-        if self._routes is None:
-            return
-        try:
-            self._routes.load()
-        except RoutesError as error:
-            raise SettingsError(f"spans.routesFile: {error}") from None
-        self._attributes.routes = self._routes.table
-
     async def _watch_routes(self) -> None:
         while True:
             await asyncio.sleep(_ROUTES_POLL_SECONDS)
             self.reload_routes()
+
+    async def _watch_memory(self) -> None:
+        while True:
+            await asyncio.sleep(_MEMORY_POLL_SECONDS)
+            self._memory.check()
 
     async def stop(self) -> None:
         """End in order, within ``shutdownTimeout``."""
@@ -199,17 +203,21 @@ class Service:
         loop = asyncio.get_running_loop()
         deadline_seconds = loop.time() + timeout_seconds
         self._listening = False
-        if self._watch is not None:
-            self._watch.cancel()
         self._spop_server.close()
         if self._expiry is not None:
             self._expiry.cancel()
+        # Half of the time is the export's.
+        drain_seconds = min(duration_seconds(self._settings.drain_timeout), timeout_seconds / 2)
+        await self._record_server.wait_until_left(drain_seconds)
         self._loop_lag.stop()
         self._foreign.close()
         await self._record_server.close()
-        closing = [self._exporter.close(max(deadline_seconds - loop.time(), 0.1))]
+        for watch in self._watches:
+            watch.cancel()
+        left_seconds = max(deadline_seconds - loop.time(), 0.1)
+        closing = [self._exporters.close(left_seconds)]
         if self._push is not None:
-            closing.append(self._push.close(max(deadline_seconds - loop.time(), 0.1)))
+            closing.append(self._push.close(left_seconds))
         await asyncio.gather(*closing)
         await self._endpoint.close()
         addresses = self._settings.listen
@@ -235,79 +243,21 @@ class Service:
         self.telemetry.watch_requests(requests)
         return requests
 
-    def _make_push(self, requests: RequestMetrics | None) -> "MetricsPush | None":
-        settings = self._settings
-        push = settings.metrics.push
+    def _make_push(self) -> "MetricsPush | None":
+        push = self._settings.metrics.push
         if not push.enabled:
             return None
         # Imported here: who does not push does without the SDK's exporter and its HTTP client.
         from .metrics_push import MetricsPush, make_exporter  # noqa: PLC0415
 
-        url = push.endpoint or settings.exporter.endpoint.rstrip("/") + "/v1/metrics"
         return MetricsPush(
-            exporter=make_exporter(url=url, settings=settings.exporter),
+            exporter=make_exporter(push, self._settings.exporter),
             telemetry=self.telemetry,
-            requests=requests,
+            requests=self._requests,
             resource=self._resource,
             scope=(SCOPE_NAME, VERSION),
             interval_seconds=duration_seconds(push.interval),
         )
-
-    def _make_exporter(self) -> Exporter:
-        settings = self._settings.exporter
-        batch = settings.batch
-        queue = SpanQueue(max_spans=batch.max_queue_spans, max_bytes=batch.max_queue_bytes)
-        self.telemetry.watch_queue(queue)
-        return Exporter(
-            transport=OtlpHttpTransport(
-                url=traces_url(self._settings),
-                headers={header.name: header.value for header in settings.headers},
-                timeout_seconds=duration_seconds(settings.timeout),
-                gzip=settings.compression == "gzip",
-                tls=make_tls(self._settings),
-                resource=encode_resource(self._resource),
-                scope=encode_scope(SCOPE_NAME, VERSION),
-                schema_url=SCHEMA_URL,
-                user_agent=f"{SCOPE_NAME}/{VERSION}",
-            ),
-            queue=queue,
-            policy=BatchPolicy(batch.max_batch_spans, duration_seconds(batch.delay), duration_seconds(batch.retry)),
-            backoff=Backoff(random=random.random),
-            observer=self.telemetry,
-        )
-
-
-def make_tls(settings: Settings) -> ssl.SSLContext | None:
-    """The TLS context of the exporter, or None for the system's defaults.
-
-    Raises:
-        SettingsError: a file can't be used.
-    """
-    tls = settings.exporter.tls
-    if tls.ca_file is None and tls.certificate_file is None and not tls.insecure_skip_verify:
-        return None
-    try:
-        context = ssl.create_default_context(cafile=tls.ca_file)
-    except OSError as error:
-        raise SettingsError(f"exporter.tls.caFile: {tls.ca_file!r}: can't be used: {error.strerror or error}") from None
-    if tls.insecure_skip_verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if tls.certificate_file is not None:
-        try:
-            context.load_cert_chain(tls.certificate_file, tls.key_file)
-        except OSError as error:
-            raise SettingsError(
-                f"exporter.tls.certificateFile: {tls.certificate_file!r} with keyFile {tls.key_file!r}: "
-                f"can't be used: {error.strerror or error}"
-            ) from None
-    return context
-
-
-def traces_url(settings: Settings) -> str:
-    """The URL that batches are posted to: ``tracesEndpoint`` as it is, or ``endpoint`` with ``/v1/traces``."""
-    exporter = settings.exporter
-    return exporter.traces_endpoint or exporter.endpoint.rstrip("/") + "/v1/traces"
 
 
 def describe(settings: Settings, sources: dict[str, str]) -> Iterable[str]:
@@ -315,5 +265,6 @@ def describe(settings: Settings, sources: dict[str, str]) -> Iterable[str]:
     for field, source in sorted(sources.items()):
         if not field.startswith("exporter.headers"):
             yield f"{field} from {source}"
-    for header in settings.exporter.headers:
-        yield f"header {header.name} (value not shown)"
+    for exporter in (settings.exporter, *settings.exporters):
+        for header in exporter.headers:
+            yield f"header {header.name} (value not shown)"

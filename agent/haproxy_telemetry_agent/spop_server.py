@@ -5,11 +5,24 @@ never says HELLO is closed.
 """
 
 import asyncio
+import contextlib
 import logging
+import os
+import socket
 import time
 from collections.abc import Callable
 
-from .spop import Action, AgentConnection, DisconnectReceived, HelloReceived, Message, NotifyReceived, ProtocolViolated, State
+from .spop import (
+    Action,
+    AgentConnection,
+    DisconnectReceived,
+    HelloReceived,
+    LocalProtocolError,
+    Message,
+    NotifyReceived,
+    ProtocolViolated,
+    State,
+)
 from .stream_server import StreamConnection, StreamServer
 from .telemetry import Telemetry
 
@@ -18,6 +31,7 @@ __all__ = ["SpopServer"]
 _logger = logging.getLogger(__name__)
 
 _HELLO_TIMEOUT_SECONDS = 10.0
+_READ_BYTES = 65_536
 _WRITE_HIGH_WATER_BYTES = 256 * 1024
 
 Notify = Callable[[list[Message]], list[Action]]
@@ -74,7 +88,7 @@ class _Connection(StreamConnection):
         answered = 0
         for event in protocol.receive(data):
             if type(event) is NotifyReceived:
-                protocol.acknowledge(event, self._notify(event.messages))
+                self._answer(event)
                 answered += 1
             elif isinstance(event, HelloReceived):
                 self._greet(event)
@@ -103,11 +117,35 @@ class _Connection(StreamConnection):
     def say_goodbye(self) -> None:
         if self.transport is None:
             return
-        if self._protocol.state is State.OPEN:
+        self._answer_what_came()
+        if self.transport is not None and self._protocol.state is State.OPEN:
             self._protocol.disconnect()
             self.server.telemetry.spop_closed()
             self._write()
-        self.transport.close()
+        if self.transport is not None:
+            self.transport.close()
+
+    def _answer_what_came(self) -> None:
+        """Questions that the kernel has and the loop has not seen: closed over, they would take our answers down in a reset."""
+        assert self.transport is not None  # noqa: S101 - the caller knows
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno())) as own,
+        ):
+            while self.transport is not None and self._protocol.state is State.OPEN:
+                data = own.recv(_READ_BYTES, socket.MSG_DONTWAIT)
+                if not data:
+                    return
+                self.received(data)
+
+    def _answer(self, event: NotifyReceived) -> None:
+        try:
+            self._protocol.acknowledge(event, self._notify(event.messages))
+        except LocalProtocolError as error:
+            # HAProxy waits for an answer all the same.
+            self._protocol.acknowledge(event, [])
+            self.server.telemetry.answer_too_long()
+            _logger.warning("NOTIFY answered without actions: %s: raise tune.bufsize", error)
 
     def _write(self) -> None:
         data = self._protocol.data_to_send()

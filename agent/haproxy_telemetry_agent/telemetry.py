@@ -9,16 +9,16 @@ import json
 import platform
 import re
 import time
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from .export import Result, SpanQueue
+from .export import ExportObserver, Result, SpanQueue
+from .memory import MemoryGuard
+from .metric_families import PREFIX, Histogram, counter, gauge, histogram, single
 from .records import SkipReason
 from .request_metrics import RequestMetrics
 from .tracing import Attribute, MiniLanguage, Span, SpanKind, WarningReason
@@ -26,8 +26,6 @@ from .version import VERSION
 from .wiring import SPOE_EVENTS
 
 __all__ = ["PREFIX", "Telemetry"]
-
-PREFIX = "haproxy_telemetry_agent_"
 
 _MESSAGE_BUCKETS_SECONDS = (50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 20e-3, 50e-3, 100e-3)
 """HAProxy's ``timeout processing`` (20 ms by default) is the budget."""
@@ -37,7 +35,7 @@ _EXPORT_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 _CONNECTION_KINDS = ("spop", "records")
 _KINDS = {SpanKind.INTERNAL.value: "internal", SpanKind.SERVER.value: "server", SpanKind.CLIENT.value: "client"}
 _REASONS = ("denied", "error", "excluded", "forced", "rate_limited", "rule", "slow")
-_DROP_REASONS = ("queue_full", "rejected", "retry_exhausted", "shutdown")
+_DROP_REASONS = ("memory", "queue_full", "rejected", "retry_exhausted", "shutdown")
 _FRAMES = (
     ("haproxy_hello", "received"),
     ("haproxy_disconnect", "received"),
@@ -76,33 +74,42 @@ _DISCONNECT_CODES = {
 }
 
 
-class _Histogram:
-    """Cumulative only when read: observing is one search and two additions."""
+class _Destination:
+    """Counts for one of several destinations, and for all of them."""
 
-    __slots__ = ("bounds", "counts", "total")
+    __slots__ = ("_all", "spans")
 
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.total = 0.0
+    def __init__(self, telemetry: "Telemetry") -> None:
+        self._all = telemetry
+        self.spans: Counter[str] = Counter(exported=0, dropped=0)
 
-    def observe(self, value: float, times: int = 1) -> None:
-        self.counts[bisect_left(self.bounds, value)] += times
-        self.total += value * times
+    def exported(self, spans: int) -> None:
+        self.spans["exported"] += spans
+        self._all.exported(spans)
 
-    def buckets(self) -> list[tuple[str, float]]:
-        names = [*map(str, self.bounds), "+Inf"]
-        return [(name, float(count)) for name, count in zip(names, accumulate(self.counts), strict=True)]
+    def dropped(self, spans: int, reason: str) -> None:
+        self.spans["dropped"] += spans
+        self._all.dropped(spans, reason)
+
+    def requested(self, result: Result, duration_seconds: float) -> None:
+        self._all.requested(result, duration_seconds)
 
 
 class Telemetry(Collector):
     """Counts what the agent does; registered in a registry of its own.
 
     Implements ``ExportObserver``.
+
+    Args:
+        worker_restarts: how often the supervisor has restarted the agent.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, worker_restarts: int = 0) -> None:
         self.registry = CollectorRegistry()
+        self._worker_restarts = worker_restarts
+        self._config_ok = True
+        self._config_reload_seconds = 0.0
+        self._config_reloads: Counter[str] = Counter(ok=0, refused=0)
         self._open = dict.fromkeys(_CONNECTION_KINDS, 0)
         self._connections: Counter[tuple[str, str]] = Counter(
             {(kind, result): 0 for kind in _CONNECTION_KINDS for result in ("ok", "limit")}
@@ -113,12 +120,14 @@ class Telemetry(Collector):
         self._hello_timeouts = 0
         self._health_checks = 0
         self._messages: Counter[str] = Counter(dict.fromkeys((*(event.message for event in SPOE_EVENTS), "minilang", "other"), 0))
-        self._message_duration = _Histogram(_MESSAGE_BUCKETS_SECONDS)
+        self._answers_too_long = 0
+        self._message_duration = Histogram(_MESSAGE_BUCKETS_SECONDS)
         self._answered: Counter[tuple[str, str]] = Counter(
             {(sampled, parent): 0 for sampled in ("true", "false") for parent in ("remote", "none")}
         )
         self._records: Counter[str] = Counter(answered=0, unanswered=0, unasked=0, no_request=0, connection=0, probe=0)
         self._records_skipped: Counter[str] = Counter({reason.value: 0 for reason in SkipReason})
+        self._records_cut = 0
         self._reasons: Counter[str] = Counter(dict.fromkeys(_REASONS, 0))
         self._routes: Counter[str] = Counter(ok=0, refused=0)
         self._spoe_errors: Counter[str] = Counter(other=0)
@@ -128,22 +137,32 @@ class Telemetry(Collector):
         self._spans_exported = 0
         self._spans_dropped: Counter[str] = Counter(dict.fromkeys(_DROP_REASONS, 0))
         self._export_requests: Counter[str] = Counter({"200": 0})
-        self._export_duration = _Histogram(_EXPORT_BUCKETS_SECONDS)
+        self._export_duration = Histogram(_EXPORT_BUCKETS_SECONDS)
         self._last_export_seconds = 0.0
         self._metrics_pushed: Counter[str] = Counter(ok=0, failed=0)
-        self._loop_lag = _Histogram(_LAG_BUCKETS_SECONDS)
+        self._loop_lag = Histogram(_LAG_BUCKETS_SECONDS)
         self._resource: dict[str, str] = {}
-        self._queue: SpanQueue | None = None
         self._requests: RequestMetrics | None = None
+        self._memory: MemoryGuard | None = None
+        self._queues: Sequence[SpanQueue] = ()
+        self._destinations: dict[str, _Destination] = {}
         self._minilanguage: MiniLanguage | None = None
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
 
-    def watch_queue(self, queue: SpanQueue) -> None:
-        """Show this queue's size."""
-        self._queue = queue
+    def destination(self, name: str) -> ExportObserver:
+        """Who counts for one destination; what it counts is in the sums over all destinations too."""
+        return self._destinations.setdefault(name, _Destination(self))
+
+    def watch_queues(self, queues: Sequence[SpanQueue]) -> None:
+        """Show these queues' size, taken together: there is one for each destination."""
+        self._queues = queues
+
+    def watch_memory(self, guard: MemoryGuard) -> None:
+        """Show whether spans are dropped for want of memory."""
+        self._memory = guard
 
     def watch_minilanguage(self, minilanguage: MiniLanguage) -> None:
         """Show what this one holds, and what it had to give up."""
@@ -216,6 +235,10 @@ class Telemetry(Collector):
         self._frames["notify", "received"] += count
         self._frames["ack", "sent"] += count
 
+    def answer_too_long(self) -> None:
+        """An answer did not fit in a frame, and was left out: the NOTIFY got an ACK without actions."""
+        self._answers_too_long += 1
+
     def message(self, name: str) -> None:
         """A message came; ``name`` must be one of ours, ``minilang`` or ``other``."""
         self._messages[name] += 1
@@ -233,15 +256,32 @@ class Telemetry(Collector):
 
     def decided(self, reason: str) -> None:
         """An exchange was sampled, or not, for another reason than the ordinary sampler's: rules count under ``rule``."""
-        self._reasons[reason.partition(" ")[0]] += 1
+        # It may come from a token, which anybody can write who can connect.
+        kind = reason.partition(" ")[0]
+        self._reasons[kind if kind in self._reasons else "other"] += 1
 
     def routes_read(self, *, ok: bool) -> None:
         """The file of routes was read again, and taken or refused."""
         self._routes["ok" if ok else "refused"] += 1
 
+    def configured(self) -> None:
+        """The agent has started with its settings."""
+        self._config_reload_seconds = time.time()
+
+    def reloaded(self, *, ok: bool) -> None:
+        """The settings were read again, and taken or refused."""
+        self._config_reloads["ok" if ok else "refused"] += 1
+        self._config_ok = ok
+        if ok:
+            self._config_reload_seconds = time.time()
+
     def record_skipped(self, reason: SkipReason, count: int = 1) -> None:
         """Records that are of no use."""
         self._records_skipped[reason.value] += count
+
+    def record_cut(self) -> None:
+        """A record was used that HAProxy had cut: some of what it said is missing."""
+        self._records_cut += 1
 
     def spoe_failed(self, code: str) -> None:
         """A record says that HAProxy got no answer: SPOE's error code."""
@@ -283,10 +323,18 @@ class Telemetry(Collector):
         build = GaugeMetricFamily(f"{PREFIX}build_info", "What runs; always 1.", labels=["version", "python"])
         build.add_metric([VERSION, platform.python_version()], 1)
         yield build
+        yield single("worker_restarts", "Times the supervisor has restarted the agent.", self._worker_restarts)
+        yield GaugeMetricFamily(
+            f"{PREFIX}config_last_reload_successful", "Whether the settings, as last read, are in use.", float(self._config_ok)
+        )
+        yield GaugeMetricFamily(
+            f"{PREFIX}config_reload_timestamp_seconds", "When settings were last taken.", self._config_reload_seconds
+        )
+        yield counter("config_reloads", "Times the settings were read again.", "result", self._config_reloads)
         if self._resource:
             yield InfoMetricFamily("target", "Whom the telemetry is about: the resource's attributes.", self._resource)
-        yield _histogram("event_loop_lag_seconds", "How late the event loop is, looked at twice a second.", self._loop_lag)
-        yield _gauge("open_connections", "Open connections from HAProxy, by kind.", "kind", self._open)
+        yield histogram("event_loop_lag_seconds", "How late the event loop is, looked at twice a second.", self._loop_lag)
+        yield gauge("open_connections", "Open connections from HAProxy, by kind.", "kind", self._open)
         connections = CounterMetricFamily(
             f"{PREFIX}connections_total",
             "Connections from HAProxy, by kind and whether they were taken.",
@@ -303,19 +351,20 @@ class Telemetry(Collector):
         for (frame_type, direction), count in self._frames.items():
             frames.add_metric([frame_type, direction], count)
         yield frames
-        yield _counter(
+        yield counter(
             "frame_errors", "SPOP connections closed for what HAProxy sent, by our status code.", "code", self._frame_errors
         )
-        yield _single("hello_timeouts", "SPOP connections closed because no HELLO came.", self._hello_timeouts)
-        yield _counter("disconnects", "SPOP DISCONNECT frames sent and received, by status code.", "code", self._disconnects)
-        yield _single("health_checks", "Health checks of HAProxy's that were answered.", self._health_checks)
-        yield _counter(
+        yield single("hello_timeouts", "SPOP connections closed because no HELLO came.", self._hello_timeouts)
+        yield counter("disconnects", "SPOP DISCONNECT frames sent and received, by status code.", "code", self._disconnects)
+        yield single("health_checks", "Health checks of HAProxy's that were answered.", self._health_checks)
+        yield counter(
             "messages",
             "SPOE messages, by name; those in the mini-language are 'minilang', others 'other'.",
             "message",
             self._messages,
         )
-        yield _histogram("message_duration_seconds", "Time from reading NOTIFYs to writing their ACKs.", self._message_duration)
+        yield single("answers_too_long", "NOTIFYs whose answer fits in no frame that HAProxy takes.", self._answers_too_long)
+        yield histogram("message_duration_seconds", "Time from reading NOTIFYs to writing their ACKs.", self._message_duration)
         answered = CounterMetricFamily(
             f"{PREFIX}exchanges_answered_total",
             "Exchanges whose start was answered, by sampling decision and the caller's context.",
@@ -324,27 +373,26 @@ class Telemetry(Collector):
         for (sampled, parent), count in self._answered.items():
             answered.add_metric([sampled, parent], count)
         yield answered
-        yield _counter(
+        yield counter(
             "exchanges_recorded",
             "Records read at the end of exchanges, by whether the agent had answered their start; answered ones that stay "
             "short of exchanges_answered over time were lost, or are still open. Connections of TCP frontends have no start.",
             "start",
             self._records,
         )
-        yield _counter(
+        yield counter(
             "sampling_reasons",
             "Exchanges that something else than the ordinary sampler decided.",
             "reason",
             self._reasons,
         )
-        yield _counter("routes_read", "Times the file of routes was read again.", "result", self._routes)
-        yield _counter("records_skipped", "Records that could not be used, by reason.", "reason", self._records_skipped)
-        yield _counter(
-            "spoe_errors", "Exchanges that HAProxy got no answer for, by its SPOE error code.", "code", self._spoe_errors
-        )
-        yield _counter("spans_made", "Spans made of records, by kind.", "kind", self._spans)
-        yield _counter("minilang_spans_made", "Spans of the mini-language that have ended, by kind.", "kind", self._minilang_spans)
-        yield _counter(
+        yield counter("routes_read", "Times the file of routes was read again.", "result", self._routes)
+        yield counter("records_skipped", "Records that could not be used, by reason.", "reason", self._records_skipped)
+        yield single("records_cut", "Records that were used, and whose end was missing: texts were too long.", self._records_cut)
+        yield counter("spoe_errors", "Exchanges that HAProxy got no answer for, by its SPOE error code.", "code", self._spoe_errors)
+        yield counter("spans_made", "Spans made of records, by kind.", "kind", self._spans)
+        yield counter("minilang_spans_made", "Spans of the mini-language that have ended, by kind.", "kind", self._minilang_spans)
+        yield counter(
             "minilang_warnings",
             "Arguments of the mini-language that could not be taken as written, by reason.",
             "reason",
@@ -357,31 +405,47 @@ class Telemetry(Collector):
             yield GaugeMetricFamily(
                 f"{PREFIX}minilang_exchanges_open_bytes", "What they take, estimated.", self._minilanguage.size_bytes
             )
-            yield _counter(
+            yield counter(
                 "minilang_exchanges_expired",
                 "Exchanges of the mini-language that nothing finished, by why they were closed.",
                 "reason",
                 self._minilanguage.expired,
             )
-        yield _single("spans_exported", "Spans the collector took.", self._spans_exported)
-        yield _counter("spans_dropped", "Spans that were lost, by reason.", "reason", self._spans_dropped)
-        yield _counter(
+        yield single("spans_exported", "Spans that destinations took; each destination counts.", self._spans_exported)
+        yield counter("spans_dropped", "Spans that were lost, by reason.", "reason", self._spans_dropped)
+        yield counter(
             "export_requests", "Requests to the collector, by status code or kind of failure.", "code", self._export_requests
         )
-        yield _histogram("export_duration_seconds", "Time of requests to the collector.", self._export_duration)
+        yield histogram("export_duration_seconds", "Time of requests to the collector.", self._export_duration)
         yield GaugeMetricFamily(
             f"{PREFIX}last_export_success_timestamp_seconds", "When the collector last took spans.", self._last_export_seconds
         )
-        yield _counter("metrics_pushed", "Times that metrics were pushed to the collector.", "result", self._metrics_pushed)
-        if self._queue is not None:
-            yield GaugeMetricFamily(f"{PREFIX}queue_size", "Spans that wait for export.", len(self._queue))
-            yield GaugeMetricFamily(f"{PREFIX}queue_size_bytes", "Bytes of the spans that wait.", self._queue.size_bytes)
-            yield GaugeMetricFamily(f"{PREFIX}queue_capacity", "Spans that may wait.", self._queue.max_spans)
+        yield counter("metrics_pushed", "Times that metrics were pushed to the collector.", "result", self._metrics_pushed)
+        if self._memory is not None:
+            yield GaugeMetricFamily(
+                f"{PREFIX}memory_shedding", "Whether spans are dropped for want of memory.", float(self._memory.shedding)
+            )
+        destinations = CounterMetricFamily(
+            f"{PREFIX}destination_spans_total",
+            "Spans by destination (its place in the settings), taken or lost.",
+            labels=["destination", "result"],
+        )
+        for name, destination in self._destinations.items():
+            for result, count in destination.spans.items():
+                destinations.add_metric([name, result], count)
+        yield destinations
+        if self._queues:
+            queues = self._queues
+            yield GaugeMetricFamily(f"{PREFIX}queue_size", "Spans that wait for export.", sum(map(len, queues)))
+            yield GaugeMetricFamily(
+                f"{PREFIX}queue_size_bytes", "Bytes of the spans that wait.", sum(queue.size_bytes for queue in queues)
+            )
+            yield GaugeMetricFamily(f"{PREFIX}queue_capacity", "Spans that may wait.", sum(queue.max_spans for queue in queues))
         if self._requests is not None:
             yield GaugeMetricFamily(
                 f"{PREFIX}request_series", "Label sets of http_server_request_duration_seconds.", len(self._requests.series)
             )
-            yield _single(
+            yield single(
                 "request_series_overflowed",
                 "Requests counted under otel_metric_overflow, because their label set would have been one too many.",
                 self._requests.overflowed,
@@ -391,25 +455,3 @@ class Telemetry(Collector):
 def _label(name: str) -> str:
     label = _NOT_IN_A_LABEL.sub("_", name)
     return f"_{label}" if label[:1].isdigit() or not label else label
-
-
-def _single(name: str, documentation: str, value: float) -> CounterMetricFamily:
-    return CounterMetricFamily(f"{PREFIX}{name}_total", documentation, value)
-
-
-def _counter(name: str, documentation: str, label: str, values: Mapping[str, int]) -> CounterMetricFamily:
-    family = CounterMetricFamily(f"{PREFIX}{name}_total", documentation, labels=[label])
-    for key, value in values.items():
-        family.add_metric([key], value)
-    return family
-
-
-def _gauge(name: str, documentation: str, label: str, values: dict[str, int]) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(f"{PREFIX}{name}", documentation, labels=[label])
-    for key, value in values.items():
-        family.add_metric([key], value)
-    return family
-
-
-def _histogram(name: str, documentation: str, histogram: _Histogram) -> HistogramMetricFamily:
-    return HistogramMetricFamily(f"{PREFIX}{name}", documentation, buckets=histogram.buckets(), sum_value=histogram.total)

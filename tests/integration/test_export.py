@@ -1,9 +1,12 @@
 """Export to collectors in every mood, from records that a stand-in for HAProxy's ring sends; and once through a real collector."""
 
 import asyncio
-import contextlib
+import dataclasses
+import json
+import os
 import secrets
 import ssl
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,8 +18,9 @@ from support.agent import Agent
 from support.collector import Collector, collector_path
 from support.haproxies import FoundHAProxy
 from support.otlp_sink import Answer, OtlpSink
+from support.probe import until
 from support.raw_client import request_head, single_request
-from support.record_factory import framed, record
+from support.record_sender import send_records
 from support.site import running_site
 
 
@@ -24,19 +28,6 @@ from support.site import running_site
 async def sink() -> AsyncIterator[OtlpSink]:
     async with OtlpSink() as running:
         yield running
-
-
-async def send_records(agent: Agent, count: int) -> list[str]:
-    """Has `count` exchanges end; returns their trace ids."""
-    trace_ids = [secrets.token_hex(16) for _ in range(count)]
-    host, _, port = agent.listen["records"].rpartition(":")
-    _, writer = await asyncio.open_connection(host, int(port))
-    with contextlib.closing(writer):
-        for trace_id in trace_ids:
-            writer.write(framed(record(traceparent=f"00-{trace_id}-00f067aa0ba902b7-01")))
-        await writer.drain()
-        await agent.wait_for_metric('exchanges_recorded_total{start="unanswered"}', count)
-    return trace_ids
 
 
 def exporter(endpoint: str, **more: object) -> dict[str, object]:
@@ -135,26 +126,180 @@ async def test_a_full_queue_drops_and_counts_and_takes_no_more_memory(sink: Otlp
     sink.hang = False
 
 
-async def test_tls_with_a_private_authority(tmp_path: Path) -> None:
-    authority = trustme.CA()
-    certificate = authority.issue_cert("127.0.0.1")
+def write_client_certificate(folder: Path, authority: trustme.CA) -> None:
+    client = authority.issue_cert("agent@example.org")
+    client.private_key_pem.write_to_path(str(folder / "key.pem"))
+    client.cert_chain_pems[0].write_to_path(str(folder / "cert.pem"))
+
+
+def mutual_tls(authority: trustme.CA, folder: Path) -> tuple[ssl.SSLContext, dict[str, str]]:
+    """A server's context, and the settings of a client that it believes."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    certificate.configure_cert(context)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
     context.verify_mode = ssl.CERT_REQUIRED
     authority.configure_trust(context)
-    client = authority.issue_cert("agent@example.org")
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    client.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
-    client.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
-    tls = {
-        "caFile": str(tmp_path / "ca.pem"),
-        "certificateFile": str(tmp_path / "cert.pem"),
-        "keyFile": str(tmp_path / "key.pem"),
-    }
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    write_client_certificate(folder, authority)
+    names = {"caFile": "ca.pem", "certificateFile": "cert.pem", "keyFile": "key.pem"}
+    return context, {field: str(folder / name) for field, name in names.items()}
+
+
+async def test_tls_with_a_private_authority(tmp_path: Path) -> None:
+    context, tls = mutual_tls(trustme.CA(), tmp_path)
     async with OtlpSink(tls=context) as sink:
         async with Agent(tmp_path, endpoint=sink.endpoint, settings=exporter(sink.endpoint, tls=tls)) as agent:
             await send_records(agent, 1)
             await sink.wait_for(lambda spans: len(spans) == 1)
+
+
+async def test_a_certificate_that_is_renewed_is_used(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    context, tls = mutual_tls(authority, tmp_path)
+    write_client_certificate(tmp_path, trustme.CA())
+    async with OtlpSink(tls=context) as sink:
+        async with Agent(tmp_path, endpoint=sink.endpoint, settings=exporter(sink.endpoint, tls=tls)) as agent:
+            await send_records(agent, 1)
+            await agent.wait_for_metric('export_requests_total{code="unreachable"}', 1)
+            assert sink.spans == []
+            write_client_certificate(tmp_path, authority)
+            await sink.wait_for(lambda spans: len(spans) == 1, timeout_seconds=10)
+        assert [line for line in agent.process.lines if "the certificates were read again" in line]
+
+
+async def test_a_header_is_read_from_its_file_again(sink: OtlpSink, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("Bearer first-s3cret\n")
+    headers = [{"name": "Authorization", "valueFile": str(token)}]
+    async with Agent(tmp_path, endpoint=sink.endpoint, settings=exporter(sink.endpoint, headers=headers)) as agent:
+        await send_records(agent, 1)
+        await sink.wait_for(lambda spans: len(spans) == 1)
+        token.write_text("Bearer second\n")
+        await send_records(agent, 1)
+        await sink.wait_for(lambda spans: len(spans) == 2)
+    assert [headers["Authorization"] for headers in sink.request_headers] == ["Bearer first-s3cret", "Bearer second"]
+    assert not [line for line in agent.process.lines if "s3cret" in line]
+
+
+async def test_a_unix_socket(tmp_path: Path) -> None:
+    async with OtlpSink(unix_path=tmp_path / "collector.sock") as sink:
+        async with Agent(tmp_path, endpoint=sink.endpoint) as agent:
+            await send_records(agent, 1)
+            await sink.wait_for(lambda spans: len(spans) == 1)
+
+
+async def test_a_proxy_of_the_environment_and_no_secrets_from_elsewhere(sink: OtlpSink, tmp_path: Path) -> None:
+    """The sink plays the proxy: it does not mind being asked for somebody else's URL."""
+    (tmp_path / ".netrc").write_text("machine collector.invalid login a password b\n")
+    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    environment["http_proxy"] = sink.endpoint.replace("://", "://user:pass@")
+    environment["HOME"] = str(tmp_path)
+    settings = exporter("http://collector.invalid:4318", headers=[{"name": "authorization", "value": "Bearer x"}])
+    async with Agent(tmp_path, endpoint="", settings=settings, environment=environment) as agent:
+        await send_records(agent, 1)
+        await sink.wait_for(lambda spans: len(spans) == 1)
+    (headers,) = sink.request_headers
+    assert (headers["Host"], headers["Authorization"]) == ("collector.invalid:4318", "Bearer x")
+    assert headers["Proxy-Authorization"] == "Basic dXNlcjpwYXNz"
+
+
+async def test_the_oldest_make_room_where_that_was_chosen(sink: OtlpSink, tmp_path: Path) -> None:
+    sink.hang = True
+    batch = {"delay": "20ms", "maxQueueSpans": 5, "maxBatchSpans": 5, "dropPolicy": "Oldest"}
+    async with Agent(tmp_path, endpoint=sink.endpoint, settings={"exporter": {"endpoint": sink.endpoint, "batch": batch}}) as agent:
+        first = await send_records(agent, 5)
+        await sink.wait_for_requests(1)
+        latest = await send_records(agent, 20)
+        assert (await agent.metrics())['spans_dropped_total{reason="queue_full"}'] == 15
+        sink.hang = False
+        spans = await sink.wait_for(lambda spans: len(spans) >= 10)
+    assert [span.trace_id for span in spans] == [*first, *latest[-5:]]
+
+
+async def test_a_destination_that_hangs_does_not_hold_up_the_others(sink: OtlpSink, tmp_path: Path) -> None:
+    traces = tmp_path / "traces.jsonl"
+    async with OtlpSink() as second:
+        sink.hang = True
+        settings = exporter(sink.endpoint) | {
+            "exporters": [
+                {"endpoint": second.endpoint, "batch": {"delay": "20ms"}},
+                {"type": "file", "file": {"path": str(traces)}, "batch": {"delay": "20ms"}},
+                {"type": "console", "batch": {"delay": "20ms"}},
+            ],
+            "shutdownTimeout": "500ms",
+        }
+        async with Agent(tmp_path, endpoint=sink.endpoint, settings=settings) as agent:
+            trace_ids = await send_records(agent, 3)
+            spans = await second.wait_for(lambda spans: len(spans) == 3)
+            await agent.wait_for_metric("spans_exported_total", 9)
+            metrics = await agent.metrics()
+            assert metrics['destination_spans_total{destination="exporter",result="exported"}'] == 0
+            assert metrics['destination_spans_total{destination="exporters[1]",result="exported"}'] == 3
+            assert await agent.stop() == 0
+    sink.hang = False
+    assert [span.trace_id for span in spans] == trace_ids
+    in_file = [json.loads(line) for line in traces.read_text().splitlines()]
+    on_console = [json.loads(line) for line in agent.process.lines if line.startswith("{")]
+    for documents in (in_file, on_console):
+        found = [span for document in documents for span in document["resourceSpans"][0]["scopeSpans"][0]["spans"]]
+        assert [span["traceId"] for span in found] == trace_ids
+
+
+@pytest.mark.parametrize(("text", "arrives"), [("console", False), ("none", False), ("otlp,console", True)])
+async def test_the_environment_chooses_exporters(sink: OtlpSink, tmp_path: Path, text: str, arrives: bool) -> None:
+    environment = os.environ | {"OTEL_TRACES_EXPORTER": text}
+    async with Agent(tmp_path, endpoint=sink.endpoint, environment=environment) as agent:
+        (trace_id,) = await send_records(agent, 1)
+        assert await agent.stop() == 0
+    assert [span.trace_id for span in sink.spans] == [trace_id] * arrives
+    assert any(line.startswith("{") and trace_id in line for line in agent.process.lines) is ("console" in text)
+
+
+async def test_a_plugin_of_the_sdks_kind(sink: OtlpSink, tmp_path: Path) -> None:
+    """The SDK's own OTLP exporter is one, and tells the same as ours."""
+    async with OtlpSink() as second:
+        environment = os.environ | {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{second.endpoint}/v1/traces"}
+        settings = exporter(sink.endpoint) | {
+            "exporters": [{"type": "plugin", "plugin": "otlp_proto_http", "batch": {"delay": "20ms"}}]
+        }
+        async with Agent(tmp_path, endpoint=sink.endpoint, settings=settings, environment=environment) as agent:
+            await send_records(agent, 3)
+            await agent.wait_for_metric("spans_exported_total", 6)
+            assert await agent.stop() == 0
+        # The SDK says whether a parent is remote, but not the flags of trace context.
+        assert second.spans == [dataclasses.replace(span, flags=span.flags & 0x300) for span in sink.spans]
+        assert len(sink.spans) == 3
+
+
+async def test_a_console_that_nobody_reads_does_not_keep_the_agent(tmp_path: Path) -> None:
+    """A pipe takes 64 KiB, then whoever writes to it waits."""
+    agent = Agent(
+        tmp_path,
+        endpoint="",
+        settings={"exporter": {"type": "console", "batch": {"maxBatchSpans": 2000}}, "shutdownTimeout": "300ms"},
+    )
+    agent.write_settings()
+    program = Path(sys.executable).with_name("haproxy-telemetry-agent")
+    child = await asyncio.create_subprocess_exec(
+        program, "run", "--config", agent.settings_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, limit=1
+    )
+
+    async def taken() -> bool:
+        return (await agent.metrics())["queue_size"] == 0
+
+    async def ended() -> bool:
+        return child.returncode is not None
+
+    try:
+        await until(agent._is_ready, what="the agent is ready", timeout_seconds=20)
+        await send_records(agent, 2000)
+        await until(taken, what="the batch is being written")
+        child.terminate()
+        await until(ended, what="the agent has ended", timeout_seconds=5)
+        assert child.returncode == 0
+    finally:
+        if child.returncode is None:
+            child.kill()
+        await child.communicate()
 
 
 @pytest.mark.skipif(collector_path() is None, reason="the package rotel has no collector for this Python")

@@ -8,10 +8,10 @@ from pathlib import Path
 from textwrap import indent
 
 from haproxy_telemetry_agent.tracing.context import SpanContext
-from haproxy_telemetry_agent.tracing.propagation.propagation import Propagation
-from haproxy_telemetry_agent.tracing.propagation.tracecontext import parse_traceparent
+from haproxy_telemetry_agent.tracing.propagation import Propagation
+from haproxy_telemetry_agent.tracing.propagation.tracecontext import format_traceparent, parse_traceparent
 from haproxy_telemetry_agent.wiring.names import variable_name
-from haproxy_telemetry_agent.wiring.propagation import extraction_lines, injection_lines, trust_lines, trusted_condition
+from haproxy_telemetry_agent.wiring.propagation import extraction_lines, injection_lines, link_lines, trust_lines, trusted_condition
 from haproxy_telemetry_agent.wiring.thresholds import NEVER, sampled_condition, threshold_digits, threshold_lines
 from support.haproxies import FoundHAProxy
 from support.haproxy import HAProxy
@@ -304,6 +304,25 @@ async def test_whom_haproxy_believes_and_how_it_decides(found_haproxy: FoundHAPr
             assert ((await forwarded(upstream, never, deferred)).header("x-context") or "").endswith("-00")
             # A decision that was made is kept.
             assert ((await forwarded(upstream, never, {"b3": f"{TRACE}-{OTHER}-d"})).header("x-context") or "").endswith("-01")
+
+
+async def test_haproxy_links_to_what_the_agent_links_to(found_haproxy: FoundHAProxy, tmp_path: Path) -> None:
+    networks = ["10.0.0.0/8"]
+    async with Upstream() as upstream:
+        ports = [free_port() for _ in ORDERS]
+        texts = []
+        for port, order in zip(ports, ORDERS, strict=True):
+            lines = trust_lines(networks) + link_lines(order, unanswered=UNANSWERED, trusted=trusted_condition(networks))
+            lines.append("http-request set-header x-link %[var(txn.otel.link)]")
+            text = indent("\n".join(lines), "    ")
+            texts.append(f"frontend f{port}\n    bind {ADDRESS}:{port}\n{text}\n    default_backend app\n")
+        async with HAProxy(config(texts, upstream), tmp_path, binary=found_haproxy.path):
+            for port, order in zip(ports, ORDERS, strict=True):
+                agent = Propagation(order, trusted_networks=networks, link_untrusted=True)
+                for headers in AGREED:
+                    link = agent.extract(arguments(headers), ADDRESS).link
+                    request = await forwarded(upstream, port, headers)
+                    assert request.header("x-link") == ("" if link is None else format_traceparent(link)), (order, headers)
 
 
 async def test_the_first_of_several_headers_counts(found_haproxy: FoundHAProxy, tmp_path: Path) -> None:

@@ -90,8 +90,8 @@ async def test_the_share_of_many_traces_is_what_was_set(measured_haproxy: FoundH
     async with running_site(measured_haproxy, tmp_path, settings=wanted) as site:
         for start in range(0, REQUESTS, AT_ONCE):
             # HAProxy answers, so that the test's own upstream takes no time.
-            codes = await burst(site.http_port, [request_head("/return", close=False)] * AT_ONCE)
-            assert codes == [204] * AT_ONCE
+            codes = await burst(site.http_port, [request_head("/redirect", close=False)] * AT_ONCE)
+            assert codes == [302] * AT_ONCE
             spans = await site.spans_of(start + AT_ONCE)
     assert len({span.trace_id for span in spans}) == len(spans)
     # Five standard deviations: wrong once in 1.7 million.
@@ -113,6 +113,10 @@ async def kept_of_deferred(
     requests = [request_head(path, headers={"b3": f"{trace_id}-{CALLER}"}, close=False) for path, trace_id in asked]
     async with running_site(found, folder, settings={**wanted, "propagation": {"propagators": ["b3"]}}) as site:
         if alone:
+            # HAProxy 3.2 loses the first two records of its life, if it must wait for the agent with them.
+            await single_request(site.http_port, request_head("/return"))
+            await site.spans_of(1)
+            site.sink.spans.clear()
             await site.agent.stop()
             await site.haproxy.wait_for_server(AGENT_BACKEND, "agent", "DOWN")
         assert set(await burst(site.http_port, requests)) == {200}
@@ -147,11 +151,11 @@ async def test_haproxy_alone_keeps_the_traces_that_the_agent_would(found_haproxy
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-async def test_without_parent_based_the_caller_decides_nothing(found_haproxy: FoundHAProxy, tmp_path: Path, profile: str) -> None:
+async def test_without_parent_based_the_caller_decides_nothing(one_haproxy: FoundHAProxy, tmp_path: Path, profile: str) -> None:
     force = {"header": "x-trace", "networks": ["10.0.0.0/8"]}  # we are not there
     wanted = settings(profile, type="TraceIDRatio", ratio=0.5, force=force)
     asked = [(new_trace(), flags) for flags in ("00", "01") for _ in range(50)]
-    async with running_site(found_haproxy, tmp_path, settings=wanted) as site:
+    async with running_site(one_haproxy, tmp_path, settings=wanted) as site:
         headers = [{"traceparent": f"00-{trace_id}-{CALLER}-{flags}", "x-trace": "1"} for trace_id, flags in asked]
         await burst(site.http_port, [request_head("/", headers=each, close=False) for each in headers])
         spans = await site.spans_of(len(asked))
@@ -164,7 +168,7 @@ async def test_without_parent_based_the_caller_decides_nothing(found_haproxy: Fo
 
 RULES = [
     {
-        "name": "all-of-it",
+        "name": "all",
         "ratio": 1,
         "host": "*.example",
         "path": "/all",
@@ -278,11 +282,11 @@ async def test_what_is_excluded_leaves_no_trace(found_haproxy: FoundHAProxy, tmp
 
 @pytest.mark.parametrize("profile", PROFILES)
 async def test_what_goes_wrong_is_kept(one_haproxy: FoundHAProxy, tmp_path: Path, profile: str) -> None:
-    sampling = {"type": "ParentBasedAlwaysOff", "keep": {"errors": True, "slowerThan": "300ms", "maxPerSecond": 1_000}}
+    sampling = {"type": "ParentBasedAlwaysOff", "keep": {"errors": True, "slowerThan": "500ms", "maxPerSecond": 1_000}}
     reasons = {
         "/status/503": "error",  # the server's
         "/none": "error",  # HAProxy's own
-        "/slow?ms=400": "slow",
+        "/slow?ms=620": "slow",
         "/slow?ms=3000": "error",  # HAProxy's 504; slow as well
         "/status/404": None,
         "/": None,

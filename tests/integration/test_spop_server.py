@@ -5,6 +5,7 @@ The peer is a stand-in for HAProxy, because HAProxy would not misbehave.
 
 import asyncio
 import contextlib
+import signal
 import socket
 import struct
 from collections.abc import AsyncIterator
@@ -104,6 +105,22 @@ async def test_it_still_answers(agent: Agent) -> None:
         await peer.shake_hands()
         await peer.send(notify())
         assert is_answer(await peer.frame())
+
+
+async def test_questions_that_came_before_the_end_are_answered(agent: Agent) -> None:
+    """HAProxy had written them when SIGTERM came; the agent, stopped meanwhile, sees both at once."""
+    async with Peer.open(agent.listen["spop"]) as peer:
+        await peer.shake_hands()
+        agent.process.send_signal(signal.SIGSTOP)
+        await peer.send(b"".join(notify(stream_id) for stream_id in range(1, 501)))
+        agent.process.send_signal(signal.SIGTERM)
+        agent.process.send_signal(signal.SIGCONT)
+        frames = [await peer.frame() for _ in range(500)]
+        assert all(map(is_answer, frames))
+        assert [frame.stream_id for frame in frames] == list(range(1, 501))
+        assert await peer.disconnect_code() == 0
+        assert await peer.is_closed()
+        assert await agent.stop() == 0
 
 
 @pytest.mark.parametrize("kind", ["ipv4", "ipv6", "unix"])
@@ -213,6 +230,19 @@ async def test_a_peer_that_never_says_hello_is_closed_and_counted(monkeypatch: p
             assert await silent.is_closed()
         server.close()
     assert telemetry.registry.get_sample_value(f"{PREFIX}hello_timeouts_total") == 1
+
+
+async def test_an_answer_that_fits_in_no_frame_is_one_without_actions_and_is_counted(agent: Agent) -> None:
+    async with Peer.open(agent.listen["spop"]) as peer:
+        await peer.send(hello([HELLO[0], ("max-frame-size", 256), HELLO[2]]))
+        assert (await peer.frame()).type == FrameType.AGENT_HELLO
+        await peer.send(notify(7, 3, [*ARGUMENTS[:2], ("host", "h" * 120)]))
+        answer = await peer.frame()
+        assert answer == Frame(FrameType.ACK, 1, 7, 3, b"")
+        await peer.send(notify(8, 3, ARGUMENTS[:2]))
+        assert is_answer(await peer.frame())
+    assert (await agent.metrics())["answers_too_long_total"] == 1
+    assert not [line for line in agent.process.lines if "Traceback" in line]
 
 
 async def test_a_reset_at_any_byte_costs_nobody_else_anything(agent: Agent) -> None:

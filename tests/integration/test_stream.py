@@ -21,7 +21,7 @@ from support.upstream import Upstream, UpstreamRequest
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 UNASKED = 'exchanges_recorded_total{start="unasked"}'
-SETTINGS = {"profile": "Stream"}
+SETTINGS = {"profile": "Stream", "spans": {"requestHeaders": ["x-long"], "forwarded": {"trust": "All"}}}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -97,6 +97,18 @@ async def test_what_is_no_context_starts_a_trace_and_loses_its_tracestate(site: 
     server, client = await both_spans(site.sink, trace_id)
     assert (server.parent_span_id, client.span_id) == ("", span_id)
     assert server.trace_state == client.trace_state == (request.header("tracestate") or "")
+
+
+@pytest.mark.parametrize("name", ["user-agent", "tracestate", "x-long", "x-forwarded-for"])
+async def test_a_header_as_long_as_haproxy_takes_does_not_cost_the_record(site: Site, name: str) -> None:
+    trace_id, headers = new_context()
+    await single_request(site.http_port, request_head("/", headers=headers | {name: "a=" + "b" * 9_000}))
+    server, _ = await both_spans(site.sink, trace_id)
+    assert server.attributes["url.path"] == "/"
+    if name == "x-long":
+        (value,) = server.attributes["http.request.header.x-long"]
+        assert len(value) == 512
+    assert len(of_trace(site.upstream, trace_id).header_values(name)[-1]) > 9_000
 
 
 async def test_an_unsampled_trace_is_passed_on_and_not_exported(site: Site) -> None:

@@ -36,6 +36,7 @@ class Agent:
         settings: Mapping[str, Any] | None = None,
         listen: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
+        supervised: bool = False,
         name: str = "agent",
     ) -> None:
         """`settings` and `listen` lie over what a test wants of an agent by default: batches that leave at once, and an HAProxy
@@ -52,6 +53,7 @@ class Agent:
             **(settings or {}),
         }
         self._environment = environment
+        self._supervised = supervised
         self._process: Process | None = None
 
     @property
@@ -97,6 +99,8 @@ class Agent:
         """Starts the program and comes back when it listens."""
         self.write_settings()
         arguments: list[str | Path] = [PROGRAM, "run", "--config", self.settings_path]
+        if self._supervised:
+            arguments.append("--supervise")
         self._process = Process(self.name, arguments, environment=self._environment)
         await self._process.start()
         ready = until(self._is_ready, what=f"{self.name} is ready", timeout_seconds=20)

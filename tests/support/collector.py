@@ -21,15 +21,17 @@ def collector_path() -> Path | None:
 
 
 class Collector:
-    """A running collector: `async with Collector(path, destination=sink.endpoint) as collector`, then `collector.endpoint`."""
+    """A running collector: `async with Collector(path, destination=sink.endpoint) as collector`, then `collector.endpoint`, or
+    `collector.grpc_endpoint`.
+    """
 
     def __init__(self, path: Path, *, destination: str) -> None:
-        self._http_port = free_port()
+        self._http_port, self._grpc_port = free_port(), free_port()
         arguments = [
             path,
             "start",
             "--otlp-grpc-endpoint",
-            f"{ADDRESS}:{free_port()}",
+            f"{ADDRESS}:{self._grpc_port}",
             "--otlp-http-endpoint",
             f"{ADDRESS}:{self._http_port}",
             "--exporter",
@@ -48,11 +50,19 @@ class Collector:
         """The base URL for the agent."""
         return f"http://{ADDRESS}:{self._http_port}"
 
+    @property
+    def grpc_endpoint(self) -> str:
+        """The same for gRPC."""
+        return f"http://{ADDRESS}:{self._grpc_port}"
+
     async def __aenter__(self) -> Self:
         await self._process.start()
-        listening = until(lambda: accepts(ADDRESS, self._http_port), what="rotel listens", timeout_seconds=15)
+        listening = until(self._is_listening, what="rotel listens", timeout_seconds=15)
         await self._process.while_alive(listening, what="rotel's start", timeout_seconds=15)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._process.stop()
+
+    async def _is_listening(self) -> bool:
+        return await accepts(ADDRESS, self._http_port) and await accepts(ADDRESS, self._grpc_port)

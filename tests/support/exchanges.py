@@ -54,6 +54,8 @@ class Row:
     """The SERVER span takes from so long to so long."""
     attributes: dict[str, object] = field(default_factory=dict)
     """Further attributes of the CLIENT span."""
+    otherwise: Expected | None = None
+    """What the SERVER span may say instead, where HAProxy itself says one or the other of the same exchange."""
     measured_bytes: bool = False
     """Whether the number of bytes varies: with compressed headers, with pieces that come together, with when which side stopped."""
 
@@ -209,6 +211,8 @@ ROWS: dict[str, Row] = {
         path="/upload",
         termination=lambda site: "CH" if site.version >= (2, 8) else "CD",
         server=by_version((2, 8), Expected(code=400), Expected(code=None, error="haproxy.client_abort")),
+        # On a busy machine 3.2 was seen to note that the client is gone before it had set the status for it.
+        otherwise=Expected(code=None, error="haproxy.client_abort"),
         client=Expected(code=None),
         measured_bytes=True,
     ),

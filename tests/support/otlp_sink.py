@@ -9,6 +9,7 @@ import ssl
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
 
 from aiohttp import web
@@ -66,11 +67,12 @@ class SinkSpan:
     flags: int
     links: tuple[SinkLink, ...]
     events: tuple[SinkEvent, ...]
-    dropped_attributes_count: int = 0
     resource: dict[str, AttributeValue]
     scope_name: str
     scope_version: str
     schema_url: str
+    dropped_attributes_count: int = 0
+    dropped_links_count: int = 0
 
     @property
     def service(self) -> str:
@@ -95,9 +97,10 @@ class Answer:
 class OtlpSink:
     """A running receiver: `async with OtlpSink() as sink`, and `sink.endpoint` for the exporter."""
 
-    def __init__(self, *, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
-        """Port 0 takes any; a sink that comes back after an outage is given the port it had."""
+    def __init__(self, *, port: int = 0, tls: ssl.SSLContext | None = None, unix_path: Path | None = None) -> None:
+        """Port 0 takes any; a sink that comes back after an outage is given the port it had. With a path there is no port."""
         self.port = port
+        self.unix_path = unix_path
         self.spans: list[SinkSpan] = []
         """All spans of accepted requests, in the order of their arrival."""
         self.metrics: list[ExportMetricsServiceRequest] = []
@@ -115,6 +118,8 @@ class OtlpSink:
     @property
     def endpoint(self) -> str:
         """The base URL, without the signal's path."""
+        if self.unix_path is not None:
+            return f"unix:{self.unix_path}"
         return f"{'https' if self._tls else 'http'}://{ADDRESS}:{self.port}"
 
     @property
@@ -141,6 +146,9 @@ class OtlpSink:
         application.router.add_post("/v1/metrics", self._take_metrics)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
+        if self.unix_path is not None:
+            await web.UnixSite(self._runner, self.unix_path).start()
+            return
         site = web.TCPSite(self._runner, ADDRESS, self.port, ssl_context=self._tls)
         await site.start()
         self.port = self._runner.addresses[0][1]
@@ -158,8 +166,7 @@ class OtlpSink:
             return web.Response(status=503)
         answer = self.answers.popleft() if self.answers else Answer(status=200, body=_ACCEPTED)
         if answer.status == 200:
-            spans = list(_flat(ExportTraceServiceRequest.FromString(body)))
-            await self._note(lambda: self.spans.extend(spans))
+            await self._accept(body)
         headers = {"Content-Type": "application/x-protobuf", **answer.headers}
         return web.Response(status=answer.status, headers=headers, body=answer.body)
 
@@ -173,6 +180,10 @@ class OtlpSink:
         """Comes back when the predicate holds for the metrics."""
         async with asyncio.timeout(15), self._changed:
             await self._changed.wait_for(lambda: predicate(self.metrics))
+
+    async def _accept(self, body: bytes) -> None:
+        spans = list(_flat(ExportTraceServiceRequest.FromString(body)))
+        await self._note(lambda: self.spans.extend(spans))
 
     async def _note(self, change: Callable[[], None]) -> None:
         async with self._changed:
@@ -245,6 +256,7 @@ def _sink_span(span: Span, of_scope: ScopeSpans, of_resource: ResourceSpans) -> 
             for event in span.events
         ),
         dropped_attributes_count=span.dropped_attributes_count,
+        dropped_links_count=span.dropped_links_count,
         resource=_attributes(of_resource.resource.attributes),
         scope_name=of_scope.scope.name,
         scope_version=of_scope.scope.version,

@@ -15,8 +15,6 @@ from .retry import Backoff, Verdict
 
 __all__ = ["BatchPolicy", "ExportObserver", "Exporter", "Result", "Transport"]
 
-_logger = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
 class BatchPolicy:
@@ -34,7 +32,7 @@ class Result:
 
     verdict: Verdict
     code: str
-    """HTTP status code, or a word for an error that had none; the label of our metric."""
+    """HTTP status code, name of a gRPC status, or a word for an error that had none; the label of our metric."""
     message: str = ""
     retry_after_seconds: float | None = None
     rejected_spans: int = 0
@@ -75,20 +73,35 @@ class Exporter:
         policy: when a batch leaves.
         backoff: how long to wait between tries.
         observer: is told of every delivery and loss.
+        name: which of several destinations; the log says it.
     """
 
     def __init__(
-        self, *, transport: Transport, queue: SpanQueue, policy: BatchPolicy, backoff: Backoff, observer: ExportObserver
+        self,
+        *,
+        transport: Transport,
+        queue: SpanQueue,
+        policy: BatchPolicy,
+        backoff: Backoff,
+        observer: ExportObserver,
+        name: str = "exporter",
     ) -> None:
         self._transport = transport
-        self._queue = queue
+        self.name = name
+        self.queue = self._queue = queue
+        # What is said too often is held back by logger: one destination's troubles must not hide another's.
+        self._logger = logging.getLogger(__name__ if name == "exporter" else f"{__name__}.{name}")
         self._policy = policy
         self._backoff = backoff
         self._observer = observer
         self._first = asyncio.Event()
         self._full = asyncio.Event()
         self._closing = asyncio.Event()
+        self._replaced = asyncio.Event()
+        self._sending = asyncio.Lock()
+        self._retiring: set[asyncio.Task[None]] = set()
         self._closed = False
+        self._shedding = False
         self._deadline_seconds = 0.0
         self._task: asyncio.Task[None] | None = None
 
@@ -96,20 +109,44 @@ class Exporter:
         """Start the worker on the running loop."""
         self._task = asyncio.get_running_loop().create_task(self._run(), name="exporter")
 
+    def replace(self, transport: Transport, policy: BatchPolicy) -> None:
+        """Deliver to another transport from now on, a batch that is tried again included; the old one is closed when it is idle."""
+        retired, self._transport, self._policy = self._transport, transport, policy
+        self._replaced.set()
+        if len(self._queue) >= policy.max_spans:
+            self._full.set()
+        task = asyncio.get_running_loop().create_task(self._retire(retired))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+
     def offer(self, span: bytes) -> None:
         """Queue one encoded span; never waits."""
         if self._closed:
             self._observer.dropped(1, "shutdown")
             return
-        if not self._queue.offer(span):
-            self._observer.dropped(1, "queue_full")
+        if self._shedding:
+            self._observer.dropped(1, "memory")
             return
+        lost = self._queue.offer(span)
+        if lost:
+            self._observer.dropped(lost, "queue_full")
         size = len(self._queue)
-        if size == 1:
+        if size and not self._first.is_set():
             self._start_delay()
             self._first.set()
         if size >= self._policy.max_spans:
             self._full.set()
+
+    def shed(self) -> None:
+        """Drop the older half of the queue, and all that is offered until ``resume``: there is no memory for it."""
+        self._shedding = True
+        dropped = len(self._queue.take((len(self._queue) + 1) // 2))
+        if dropped:
+            self._observer.dropped(dropped, "memory")
+
+    def resume(self) -> None:
+        """Take spans again."""
+        self._shedding = False
 
     async def close(self, timeout_seconds: float) -> None:
         """Send what is queued, for at most ``timeout_seconds``; what is left then is dropped and counted."""
@@ -124,7 +161,11 @@ class Exporter:
         if len(self._queue):
             self._observer.dropped(len(self._queue.take(len(self._queue))), "shutdown")
         self._closed = True
-        await self._transport.close()
+        await asyncio.gather(self._transport.close(), *self._retiring)
+
+    async def _retire(self, transport: Transport) -> None:
+        async with self._sending:
+            await transport.close()
 
     async def _run(self) -> None:
         while True:
@@ -159,9 +200,11 @@ class Exporter:
     async def _send(self, batch: list[bytes]) -> Result:
         """Whatever is wrong with a transport costs one batch, never the worker."""
         try:
-            return await self._transport.send(batch)
+            async with self._sending:
+                self._replaced.clear()
+                return await self._transport.send(batch)
         except Exception as error:
-            _logger.exception("the transport failed")
+            self._logger.exception("the transport failed")
             return Result(Verdict.REJECTED, "error", repr(error))
 
     async def _deliver(self, batch: list[bytes]) -> None:
@@ -186,14 +229,16 @@ class Exporter:
                     self._drop(batch, "retry_exhausted", result)
                     settled = True
                     return
-                _logger.warning(
+                self._logger.warning(
                     "the collector did not take %d spans (%s %s); next try in %.1f s",
                     len(batch),
                     result.code,
                     result.message,
                     wait_seconds,
                 )
-                await asyncio.sleep(wait_seconds)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait_seconds):
+                        await self._replaced.wait()
         finally:
             if not settled:
                 self._observer.dropped(len(batch), "shutdown")
@@ -205,8 +250,8 @@ class Exporter:
         if rejected:
             self._observer.dropped(rejected, "rejected")
         if rejected or result.message:
-            _logger.warning("the collector refused %d of %d spans: %s", rejected, len(batch), result.message)
+            self._logger.warning("the collector refused %d of %d spans: %s", rejected, len(batch), result.message)
 
     def _drop(self, batch: list[bytes], reason: str, result: Result) -> None:
         self._observer.dropped(len(batch), reason)
-        _logger.warning("%d spans dropped (%s): collector answered %s %s", len(batch), reason, result.code, result.message)
+        self._logger.warning("%d spans dropped (%s): collector answered %s %s", len(batch), reason, result.code, result.message)

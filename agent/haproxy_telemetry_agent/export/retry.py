@@ -1,17 +1,19 @@
 """Which answers of a collector are worth another try, and when.
 
-Source: OTLP specification 1.x, "OTLP/HTTP response" and "OTLP/HTTP throttling": 429, 502, 503 and 504 and connection errors are
-retried, with exponential back-off and jitter, or after what ``Retry-After`` says; every other error is final.
+Source: OTLP specification 1.x, "OTLP/HTTP response", "OTLP/HTTP throttling", "OTLP/gRPC response" and "OTLP/gRPC throttling": some
+codes and connection errors are retried, with exponential back-off and jitter, or after what ``Retry-After`` or ``RetryInfo`` says;
+every other error is final.
 """
 
 from collections.abc import Callable
 from enum import Enum, auto
 
-__all__ = ["Backoff", "Verdict", "judge_status", "parse_retry_after"]
+__all__ = ["Backoff", "Verdict", "judge_grpc_status", "judge_status", "parse_retry_after"]
 
 _MIN_SECONDS = 0.1
 """A server may ask for no wait at all, and then refuse again, and again."""
 _RETRYABLE = frozenset({429, 502, 503, 504})
+_RETRYABLE_GRPC = frozenset({"CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"})
 
 
 class Verdict(Enum):
@@ -27,6 +29,15 @@ def judge_status(status_code: int) -> Verdict:
     if 200 <= status_code < 300:
         return Verdict.DELIVERED
     return Verdict.RETRY if status_code in _RETRYABLE else Verdict.REJECTED
+
+
+def judge_grpc_status(code: str, *, has_retry_info: bool) -> Verdict:
+    """The verdict of a gRPC status code, by its name; one that says when to come back makes RESOURCE_EXHAUSTED worth it."""
+    if code == "OK":
+        return Verdict.DELIVERED
+    if code in _RETRYABLE_GRPC or (code == "RESOURCE_EXHAUSTED" and has_retry_info):
+        return Verdict.RETRY
+    return Verdict.REJECTED
 
 
 def parse_retry_after(header: str | None) -> float | None:

@@ -2,6 +2,6 @@
 
 from .errors import RecordError, RecordStreamError, SkipReason
 from .framing import RecordReader
-from .record import Record, parse_record
+from .record import Record, RecordCutError, parse_record
 
-__all__ = ["Record", "RecordError", "RecordReader", "RecordStreamError", "SkipReason", "parse_record"]
+__all__ = ["Record", "RecordCutError", "RecordError", "RecordReader", "RecordStreamError", "SkipReason", "parse_record"]

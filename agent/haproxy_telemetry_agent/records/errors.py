@@ -11,7 +11,8 @@ class SkipReason(StrEnum):
     TOO_LONG = "too_long"
     """Longer than the limit; its bytes were passed over without being kept."""
     TRUNCATED = "truncated"
-    """The structured data have no end: HAProxy cut the record (``len``, ``maxlen``) or the connection ended within it."""
+    """The structured data have no end: HAProxy cut the record (``len``, ``maxlen``) too early, or the connection ended within
+    it."""
     NO_STRUCTURED_DATA = "no_structured_data"
     """A record of HAProxy's without our SD-ID: the frontend has no log format, so HAProxy leaves ``log-format-sd`` out."""
     FOREIGN = "foreign"

@@ -19,7 +19,7 @@ import msgspec
 from .errors import RecordError, SkipReason
 from .timestamp import timestamp_unix_nano
 
-__all__ = ["Record", "parse_record"]
+__all__ = ["Record", "RecordCutError", "parse_record"]
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
@@ -31,6 +31,18 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     """The parameters of the structured data. A value HAProxy did not have is ``-``."""
     sd_id: bytes
     """Which of the wanted SD-IDs it has."""
+
+
+class RecordCutError(RecordError):
+    """HAProxy cut a record that was too long.
+
+    Args:
+        rest: what is left of it, without the parameter that has lost its end.
+    """
+
+    def __init__(self, rest: Record) -> None:
+        super().__init__(SkipReason.TRUNCATED)
+        self.rest = rest
 
 
 _PARAMETER = re.compile(r'([^ ="\]]{1,32})="((?:[^"\\]|\\.)*)"', re.DOTALL)
@@ -47,6 +59,7 @@ def parse_record(data: bytes, sd_ids: AbstractSet[bytes]) -> Record:
     """A record whose structured data begin with an element of one of these SD-IDs (such as ``b"ht@1"``).
 
     Raises:
+        RecordCutError: HAProxy cut it.
         RecordError: with the reason to count it under.
     """
     # PRI VERSION, TIMESTAMP, HOSTNAME, APP-NAME, PROCID, MSGID, STRUCTURED-DATA: strictly by position, because what follows
@@ -65,7 +78,7 @@ def parse_record(data: bytes, sd_ids: AbstractSet[bytes]) -> Record:
         raise RecordError(SkipReason.NO_STRUCTURED_DATA)
     end = rest.find(b'"]', space)
     if end < 0:
-        raise RecordError(SkipReason.TRUNCATED)
+        raise RecordCutError(Record(end_unix_nano, _unescape(rest[space:].decode("utf-8", "replace")), sd_id))
     body = rest[space + 1 : end + 1].decode("utf-8", "replace")
     if "\\" in body:
         return Record(end_unix_nano, _unescape(body), sd_id)

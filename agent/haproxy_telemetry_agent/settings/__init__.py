@@ -1,5 +1,6 @@
 """Settings of the agent: a YAML file over ``OTEL_*`` variables over defaults."""
 
+from .changes import Change, compare_settings
 from .explanation import SettingsError
 from .model import Settings, parse_settings, schema, with_profile
 from .sampling import RATIO_SAMPLERS
@@ -8,9 +9,11 @@ from .types import duration_seconds
 
 __all__ = [
     "RATIO_SAMPLERS",
+    "Change",
     "Loaded",
     "Settings",
     "SettingsError",
+    "compare_settings",
     "duration_seconds",
     "load_settings",
     "parse_settings",

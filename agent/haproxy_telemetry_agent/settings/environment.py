@@ -8,7 +8,7 @@ Source: specification 1.60, configuration/sdk-environment-variables and protocol
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
@@ -39,6 +39,9 @@ _LOG_LEVELS = {
 _METRICS_EXPORTERS = {"prometheus": True, "otlp": True, "none": False}
 _METRICS_PUSHERS = {"prometheus": False, "otlp": True, "none": False}
 _EXEMPLAR_FILTERS = {"trace_based": True, "always_off": False}
+_EXPORTERS = {"otlp": "otlp", "console": "console", "otlp/stdout": "console", "none": "none"}
+_MAX_EXPORTERS = 9
+_HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:/ ]+)(:[0-9]{1,5})?")
 _NO_PROPAGATORS = "none"
 _PROPAGATORS = ("tracecontext", "baggage", "b3", "b3multi", "jaeger", "xray", _NO_PROPAGATORS)
 
@@ -47,8 +50,14 @@ class _Invalid(Exception):
     """The variable is to be ignored, for this reason."""
 
 
-def read_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str], list[str]]:
+def read_environment(
+    environ: Mapping[str, str], *, exporter_plugins: Callable[[], Collection[str]] = tuple
+) -> tuple[dict[str, Any], dict[str, str], list[str]]:
     """``(document, sources, warnings)``.
+
+    Args:
+        environ: all variables.
+        exporter_plugins: names of the installed ones; only asked where one is named.
 
     ``document`` has the shape of the settings file and only what the environment sets. ``sources`` maps a dotted field to the
     variable it is from. ``warnings`` name the variable, its value and why it is ignored.
@@ -56,6 +65,7 @@ def read_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[s
     document: dict[str, Any] = {}
     sources: dict[str, str] = {}
     warnings: list[str] = []
+    environ = _with_schemes(environ)
     for field, names, parse in _VARIABLES:
         for name in names:
             value = environ.get(name, "").strip()
@@ -74,6 +84,7 @@ def read_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[s
             break
     _read_sampler_argument(environ, document, sources, warnings)
     _read_propagators(environ, document, sources, warnings)
+    _read_exporters(environ, document, sources, warnings, exporter_plugins)
     return document, sources, warnings
 
 
@@ -90,6 +101,11 @@ def _read_sampler_argument(
             document["sampling"]["pluginArgument"] = text
             sources["sampling.pluginArgument"] = "OTEL_TRACES_SAMPLER_ARG"
     if not sampler.endswith("TraceIDRatio"):
+        if text and sampler != "Plugin":
+            warnings.append(
+                f"OTEL_TRACES_SAMPLER_ARG={text!r} is ignored: only OTEL_TRACES_SAMPLER=traceidratio, parentbased_traceidratio, "
+                "or a plugin takes one"
+            )
         return
     ratio = 1.0
     if text:
@@ -120,6 +136,52 @@ def _read_propagators(environ: Mapping[str, str], document: dict[str, Any], sour
         sources["propagation.propagators"] = "OTEL_PROPAGATORS"
 
 
+def _read_exporters(
+    environ: Mapping[str, str],
+    document: dict[str, Any],
+    sources: dict[str, str],
+    warnings: list[str],
+    plugins: Callable[[], Collection[str]],
+) -> None:
+    """A list as well. All variables of OTLP are about the first destination, so that is OTLP if it is in the list."""
+    text = environ.get("OTEL_TRACES_EXPORTER", "")
+    names = [name.lower() if name.lower() in _EXPORTERS else name for name in dict.fromkeys(_list(text))]
+    installed = plugins() if any(name not in _EXPORTERS for name in names) else ()
+    known = [name for name in names if (name in _EXPORTERS or name in installed) and (name != "none" or len(names) == 1)]
+    ignored = [name for name in names if name not in known]
+    if ignored:
+        expected = ", ".join([*_EXPORTERS, *sorted(set(installed) - set(_EXPORTERS))])
+        warnings.append(f"OTEL_TRACES_EXPORTER={text.strip()!r}: {', '.join(ignored)} is ignored: expected {expected} (none alone)")
+    types = list(dict.fromkeys(_EXPORTERS.get(name, name) for name in known))
+    if "otlp" in types:
+        types = ["otlp", *(kind for kind in types if kind != "otlp")]
+    exporters = [{"type": kind} if kind in _EXPORTERS else {"type": "plugin", "plugin": kind} for kind in types[:_MAX_EXPORTERS]]
+    if exporters:
+        for field, value in exporters[0].items():
+            _set(document, f"exporter.{field}", value)
+            sources[f"exporter.{field}"] = "OTEL_TRACES_EXPORTER"
+    if exporters[1:]:
+        document["exporters"] = exporters[1:]
+        sources["exporters"] = "OTEL_TRACES_EXPORTER"
+
+
+def _with_schemes(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """For gRPC an endpoint may be ``host:port``; another variable says then whether it is to be encrypted."""
+    traces, general = _otlp("PROTOCOL")
+    if (environ.get(traces, "").strip() or environ.get(general, "").strip()).lower() != "grpc":
+        return environ
+    completed = dict(environ)
+    for name, insecure_names in (
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", ("OTEL_EXPORTER_OTLP_INSECURE",)),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", _otlp("INSECURE")),
+    ):
+        value = environ.get(name, "").strip()
+        if _HOST_PORT.fullmatch(value) is not None:
+            insecure = next(filter(None, (environ.get(insecure, "").strip() for insecure in insecure_names)), "")
+            completed[name] = f"http{'' if insecure.lower() == 'true' else 's'}://{value}"
+    return completed
+
+
 def _ratio(text: str) -> float:
     ratio = float(text)
     if 0 <= ratio <= 1:
@@ -138,6 +200,10 @@ def _url(value: str) -> str:
     if not value.lower().startswith(("http://", "https://")):
         raise _Invalid("expected a http:// or https:// URL")
     return value
+
+
+def _endpoint(value: str) -> str:
+    return value if value.startswith("unix:/") else _url(value)
 
 
 def _traces_url(value: str) -> str:
@@ -206,9 +272,9 @@ def _otlp(name: str) -> tuple[str, str]:
 
 
 _VARIABLES: list[tuple[str, tuple[str, ...], Callable[[str], Any]]] = [
-    ("exporter.endpoint", ("OTEL_EXPORTER_OTLP_ENDPOINT",), _url),
+    ("exporter.endpoint", ("OTEL_EXPORTER_OTLP_ENDPOINT",), _endpoint),
     ("exporter.tracesEndpoint", ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",), _traces_url),
-    ("exporter.protocol", _otlp("PROTOCOL"), _choice({"http/protobuf": "http/protobuf"})),
+    ("exporter.protocol", _otlp("PROTOCOL"), _choice({"http/protobuf": "http/protobuf", "grpc": "grpc"})),
     ("exporter.compression", _otlp("COMPRESSION"), _choice({"none": "none", "gzip": "gzip"})),
     ("exporter.timeout", _otlp("TIMEOUT"), _milliseconds),
     ("exporter.headers", _otlp("HEADERS"), _headers),

@@ -5,9 +5,10 @@ from typing import Annotated, Literal, get_args
 import msgspec
 
 from .explanation import SettingsError
+from .exporter import DEFAULT_HTTP_ENDPOINT, Exporter
 from .types import Duration, Struct, Url, duration_seconds
 
-__all__ = ["MetricLabel", "Metrics", "Push", "check_metrics"]
+__all__ = ["MetricLabel", "Metrics", "Push", "check_metrics", "push_url"]
 
 _LEAST_INTERVAL_SECONDS = 1.0
 
@@ -50,7 +51,7 @@ class Metrics(Struct, frozen=True):
     push: Push = msgspec.field(default_factory=Push)
 
 
-def check_metrics(metrics: Metrics) -> None:
+def check_metrics(metrics: Metrics, exporter: Exporter) -> None:
     """What types can't say.
 
     Raises:
@@ -59,5 +60,25 @@ def check_metrics(metrics: Metrics) -> None:
     for index, label in enumerate(metrics.labels):
         if label in metrics.labels[:index]:
             raise SettingsError(f"metrics.labels[{index}]: {label!r}: stands there already: drop one")
-    if metrics.push.enabled and duration_seconds(metrics.push.interval) < _LEAST_INTERVAL_SECONDS:
-        raise SettingsError(f"metrics.push.interval: {metrics.push.interval!r}: expected at least 1s")
+    push = metrics.push
+    if not push.enabled:
+        return
+    if duration_seconds(push.interval) < _LEAST_INTERVAL_SECONDS:
+        raise SettingsError(f"metrics.push.interval: {push.interval!r}: expected at least 1s")
+    if exporter.tls.insecure_skip_verify:
+        raise SettingsError("exporter.tls.insecureSkipVerify: true excludes metrics.push, which always verifies: set caFile")
+    if push_url(push, exporter) is None:
+        raise SettingsError(
+            "metrics.push.endpoint: missing; exporter has no URL for OTLP over HTTP that it could be made from: "
+            "set it, such as http://collector:4318/v1/metrics"
+        )
+
+
+def push_url(push: Push, exporter: Exporter) -> str | None:
+    """Where metrics are pushed to; None if nobody says so."""
+    if push.endpoint is not None:
+        return push.endpoint
+    base = exporter.endpoint or DEFAULT_HTTP_ENDPOINT
+    if exporter.type != "otlp" or exporter.protocol != "http/protobuf" or base.startswith("unix:"):
+        return None
+    return base.rstrip("/") + "/v1/metrics"

@@ -11,7 +11,7 @@ import msgspec
 
 from ..wiring import Profile
 from .explanation import SettingsError, explain
-from .exporter import Exporter
+from .exporter import Exporter, check_exporter
 from .metrics import Metrics, check_metrics
 from .minilanguage import MiniLanguageSettings
 from .propagation import Propagation, check_propagation
@@ -52,6 +52,8 @@ class Limits(Struct, frozen=True):
     """Of each kind: SPOP and record connections."""
     max_frame_size_bytes: Annotated[int, msgspec.Meta(ge=256, le=16_777_216)] = 65_536
     max_record_bytes: Annotated[int, msgspec.Meta(ge=1024, le=1_048_576)] = 65_535
+    max_memory_bytes: Annotated[int, msgspec.Meta(ge=64 * 1024 * 1024)] = 160 * 1024 * 1024
+    """Of the agent as a whole; above it spans are dropped."""
 
 
 class Settings(Struct, frozen=True):
@@ -63,6 +65,8 @@ class Settings(Struct, frozen=True):
     """The longest time HAProxy waits for the agent; only `config` uses it."""
     listen: Listen = msgspec.field(default_factory=Listen)
     exporter: Exporter = msgspec.field(default_factory=Exporter)
+    exporters: Annotated[list[Exporter], msgspec.Meta(max_length=8)] = msgspec.field(default_factory=list)
+    """Further destinations: all spans go to each of them too. Each has a queue of its own."""
     sampling: Sampling = msgspec.field(default_factory=Sampling)
     propagation: Propagation = msgspec.field(default_factory=Propagation)
     spans: Spans = msgspec.field(default_factory=Spans)
@@ -73,6 +77,14 @@ class Settings(Struct, frozen=True):
     limits: Limits = msgspec.field(default_factory=Limits)
     shutdown_timeout: Duration = "5s"
     """How long SIGTERM waits for records and exports."""
+    drain_timeout: Duration = "1s"
+    """How much of it, at most half, the agent goes on taking records for while HAProxy keeps its connections open."""
+
+    def destinations(self) -> list[tuple[str, Exporter]]:
+        """``(field, exporter)`` of each that exports."""
+        every = [("exporter", self.exporter)]
+        every += [(f"exporters[{index}]", exporter) for index, exporter in enumerate(self.exporters)]
+        return [(field, exporter) for field, exporter in every if exporter.type != "none"]
 
 
 def parse_settings(document: Mapping[str, Any]) -> Settings:
@@ -112,21 +124,11 @@ def schema() -> dict[str, Any]:
 
 def _check(settings: Settings) -> None:
     check_sampling(settings.sampling, profile=settings.profile)
-    batch = settings.exporter.batch
-    if batch.max_batch_spans > batch.max_queue_spans:
-        raise SettingsError(
-            f"exporter.batch.maxBatchSpans: {batch.max_batch_spans} is more than maxQueueSpans {batch.max_queue_spans}: "
-            "a batch must fit in the queue"
-        )
-    tls = settings.exporter.tls
-    if (tls.certificate_file is None) != (tls.key_file is None):
-        raise SettingsError("exporter.tls: certificateFile and keyFile belong together: set both or neither")
-    if tls.insecure_skip_verify and tls.ca_file is not None:
-        raise SettingsError("exporter.tls.insecureSkipVerify: true excludes caFile: drop one of them")
-    if tls.insecure_skip_verify and settings.metrics.push.enabled:
-        raise SettingsError("exporter.tls.insecureSkipVerify: true excludes metrics.push, which always verifies: set caFile")
+    check_exporter(settings.exporter, "exporter")
+    for index, exporter in enumerate(settings.exporters):
+        check_exporter(exporter, f"exporters[{index}]")
     check_spans(settings.spans)
-    check_metrics(settings.metrics)
+    check_metrics(settings.metrics, settings.exporter)
     addresses = settings.listen
     if len({addresses.spop, addresses.records, addresses.http}) < 3:
         raise SettingsError("listen: spop, records and http must be three different addresses")

@@ -1,6 +1,7 @@
 """Where settings come from: a YAML file, the environment, defaults; and which of them won for each field."""
 
 from collections.abc import Mapping
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +29,7 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Loaded:
     Raises:
         SettingsError: the file can't be read or is no YAML mapping, or a field is wrong.
     """
-    document, sources, warnings = read_environment(environ)
+    document, sources, warnings = read_environment(environ, exporter_plugins=_installed_exporters)
     from_file = {} if path is None else _read_file(path)
     for field in _replaced_by(from_file):
         _drop(document, sources, field)
@@ -37,6 +38,10 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Loaded:
     sources.update(dict.fromkeys(_fields(from_file), "file"))
     _fit_together(document, sources, warnings)
     return Loaded(parse_settings(document), sources, warnings)
+
+
+def _installed_exporters() -> set[str]:
+    return entry_points(group="opentelemetry_traces_exporter").names
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -59,6 +64,8 @@ def _replaced_by(from_file: Mapping[str, Any]) -> list[str]:
     fields = _fields(from_file)
     if "exporter.endpoint" in fields:
         replaced.append("exporter.tracesEndpoint")
+    if "exporter.type" in fields:
+        replaced += ["exporter.type", "exporter.plugin"]
     if "sampling.type" in fields:
         replaced += ["sampling.type", "sampling.ratio", "sampling.plugin", "sampling.pluginArgument"]
     return replaced

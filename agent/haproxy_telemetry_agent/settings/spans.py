@@ -205,6 +205,8 @@ def _check_name(field: str, value: str, name: str, earlier: Iterable[str]) -> No
     # Headers have names of their own below a common one.
     if other == HTTP_REQUEST_HEADER and name.startswith(f"{HTTP_REQUEST_HEADER}."):
         raise SettingsError(f"{field}: {value!r}: belongs to spans.requestHeaders: list the header there")
+    if other == name:
+        raise SettingsError(f"{field}: {value!r}: the attribute {name} is there already: rename it")
     if other is not None:
         raise SettingsError(f"{field}: {value!r}: the attribute {name} can't stand beside {other}: rename it")
 

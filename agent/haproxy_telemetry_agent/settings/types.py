@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-__all__ = ["Address", "Duration", "HeaderName", "HeaderValue", "ProcessingTimeout", "Struct", "Url", "duration_seconds"]
+__all__ = ["Address", "Duration", "Endpoint", "HeaderName", "HeaderValue", "ProcessingTimeout", "Struct", "Url", "duration_seconds"]
 
 Address = Annotated[
     str,
@@ -28,6 +28,13 @@ ProcessingTimeout = Annotated[
 ]
 Url = Annotated[
     str, msgspec.Meta(pattern=r"^https?://[^ /]+", description="a http:// or https:// URL, such as http://collector:4318")
+]
+Endpoint = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^(https?://[^ /]+|unix:/.+$(?!\n))",
+        description="a http:// or https:// URL, such as http://collector:4318, or unix:/path",
+    ),
 ]
 HeaderName = Annotated[
     str, msgspec.Meta(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$(?!\n)", max_length=256, description="an HTTP header's name")

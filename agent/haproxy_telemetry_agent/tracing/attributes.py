@@ -266,7 +266,8 @@ class AttributeBuilder:
             if value is not None:
                 add((name, value))
         resumed = facts.extras.get("tls.resumed")
-        if resumed in ("0", "1"):
+        # HAProxy says of a connection without TLS, too, that its session was not resumed.
+        if resumed in ("0", "1") and _value(facts.extras, "tls.version") is not None:
             add((semconv.TLS_RESUMED, resumed == "1"))
 
     def _add_common(self, attributes: Attributes, facts: Facts) -> None:

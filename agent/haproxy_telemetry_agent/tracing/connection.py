@@ -8,7 +8,7 @@ The semantic conventions know no span of a connection. Names are ``tcp`` and wha
 backend: few, and not of a client's choosing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -17,10 +17,10 @@ from .connection_ending import ConnectionEnding, read_connection_ending
 from .context import SpanId, server_span_id
 from .hops import Add, add_peer, add_timer, add_tries
 from .limits import SpanLimits
-from .outcome import connection_outcome
+from .outcome import Outcome, connection_outcome
 from .request import Request
-from .sampling import Sampler, child_context
-from .span import Attributes, Span, SpanKind
+from .sampling import Keeper, Sampler, child_context
+from .span import Attribute, Attributes, Span, SpanKind, SpanStatus
 
 __all__ = ["Connection", "ConnectionTracer"]
 
@@ -46,13 +46,24 @@ class ConnectionTracer:
 
     Args:
         sampler: decides for each connection; there is no caller's decision to follow.
+        keeper: keeps those that were not sampled and are errors; None: none. Long ones are not slow: it is how they are used.
+        attributes: on both spans of every connection.
         limits: of the spans.
     """
 
-    __slots__ = ("_limits", "_sampler")
+    __slots__ = ("_attributes", "_keeper", "_limits", "_sampler")
 
-    def __init__(self, *, sampler: Sampler, limits: SpanLimits | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        sampler: Sampler,
+        keeper: Keeper | None = None,
+        attributes: Sequence[tuple[str, Attribute]] = (),
+        limits: SpanLimits | None = None,
+    ) -> None:
         self._sampler = sampler
+        self._attributes = attributes
+        self._keeper = keeper
         self._limits = SpanLimits() if limits is None else limits
 
     def trace(self, end_unix_nano: int, fields: Mapping[str, str]) -> Connection:
@@ -66,16 +77,27 @@ class ConnectionTracer:
             return Connection(ending, [], is_probe=True)
         request = Request(frontend=ending.frontend, client_address=ending.client_address)
         decision = self._sampler.decide(ending.trace_id, None, request)
+        reason = decision.reason
+        outcome = connection_outcome(ending.termination_state, has_server=ending.server is not None)
         if not decision.sampled:
-            return Connection(ending, [], is_probe=False, reason=decision.reason)
+            kept = self._keep(outcome)
+            if kept is None:
+                return Connection(ending, [], is_probe=False, reason=reason)
+            reason = kept
         flags, tracestate = child_context(None, decision)
-        spans = _spans(ending, flags, tracestate)
+        spans = _spans(ending, flags, tracestate, outcome)
         spans[0].attributes.extend(decision.attributes)
-        if decision.reason:
-            spans[0].attributes.append((semconv.HAPROXY_SAMPLING_REASON, decision.reason))
+        if reason:
+            spans[0].attributes.append((semconv.HAPROXY_SAMPLING_REASON, reason))
         for span in spans:
+            span.attributes.extend(self._attributes)
             self._limits.apply(span)
-        return Connection(ending, spans, is_probe=False, reason=decision.reason)
+        return Connection(ending, spans, is_probe=False, reason=reason)
+
+    def _keep(self, outcome: Outcome) -> str | None:
+        if self._keeper is None:
+            return None
+        return self._keeper.reason(is_error=outcome.status is SpanStatus.ERROR, duration_seconds=0.0)
 
 
 def _is_probe(ending: ConnectionEnding) -> bool:
@@ -84,12 +106,12 @@ def _is_probe(ending: ConnectionEnding) -> bool:
     return ending.handshake_failed or ending.termination_state[:1] in _NOBODY_BUT_THE_CLIENT
 
 
-def _spans(ending: ConnectionEnding, flags: int, tracestate: str) -> list[Span]:
+def _spans(ending: ConnectionEnding, flags: int, tracestate: str, outcome: Outcome) -> list[Span]:
     start_unix_nano = _start_unix_nano(ending)
     turn_unix_nano = _turn_unix_nano(ending, start_unix_nano)
     # Version 4 UUIDs have a digit in here in which no derived id can become all zero.
     client_id = SpanId(ending.trace_id[:8])
-    status, error_type = connection_outcome(ending.termination_state, has_server=ending.server is not None)
+    status, error_type = outcome
     server = Span(
         ending.trace_id,
         server_span_id(client_id),

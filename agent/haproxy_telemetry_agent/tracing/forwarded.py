@@ -24,6 +24,8 @@ MAX_HEADER_CHARACTERS = 4096
 MAX_HOPS = 32
 _MAX_COMMAS_IN_AN_ELEMENT = 4
 _REMEMBERED = 4096
+_MAX_NODE_CHARACTERS = 64
+"""The longest is ``[IPv6]:port`` with 53; what is longer is none, and must not fill the memory."""
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105
 _PAIR = rf'{_TOKEN}=(?:{_TOKEN}|"(?:[^"\\]|\\.)*")'
@@ -198,9 +200,13 @@ def _port(text: str | None) -> int | None:
     return int(text) if text is not None and _PORT.fullmatch(text) and 0 < int(text) < 65_536 else None
 
 
-@lru_cache(maxsize=_REMEMBERED)
 def _node(text: str) -> tuple[str, int | None] | None:
     """Address and port of an entry; None for ``unknown``, for names in disguise (``_x``) and for garbage."""
+    return _read_node(text) if len(text) <= _MAX_NODE_CHARACTERS else None
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _read_node(text: str) -> tuple[str, int | None] | None:
     match = _NODE.fullmatch(text)
     if match is None:
         return None

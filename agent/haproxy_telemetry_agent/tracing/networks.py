@@ -15,6 +15,8 @@ Address = str | ipaddress.IPv4Address | ipaddress.IPv6Address
 UNIX = "unix"
 """What HAProxy calls a peer on a unix socket, and what stands for it in a list of networks."""
 _MAX_REMEMBERED_ADDRESSES = 4096
+_MAX_ADDRESS_CHARACTERS = 64
+"""The longest has 45, and a scope; what is longer is no address, and not worth remembering."""
 _IPV6_BITS = 128
 _MAPPED_IPV4 = 0xFFFF << 32
 
@@ -48,7 +50,9 @@ class Networks:
 
     def contain(self, address: Address | None) -> bool:
         """Whether one of them has this address; what is no address is nowhere."""
-        return address is not None and self._look_up(address)
+        if address is None or (isinstance(address, str) and len(address) > _MAX_ADDRESS_CHARACTERS):
+            return False
+        return self._look_up(address)
 
     def _compare(self, address: Address) -> bool:
         if address == UNIX:

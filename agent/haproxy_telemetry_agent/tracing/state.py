@@ -19,6 +19,7 @@ MAX_TOKEN_CHARACTERS = 4096
 _MAX_TEXT_CHARACTERS = 512
 """Longest text taken into a token; browsers' user agents are below 200."""
 _MAX_EXTRAS_BYTES = 1536
+_SHOWN_HEADER = "q."
 
 
 class State(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -60,6 +61,8 @@ def encode_state(state: State) -> str:
 
 def decode_state(token: str) -> State | None:
     """The state in a token; None if it is none of ours or of a version we do not know."""
+    if len(token) > MAX_TOKEN_CHARACTERS:
+        return None
     try:
         state = _decoder.decode(urlsafe_b64decode(token))
     except (ValueError, RecursionError, msgspec.DecodeError):
@@ -84,16 +87,20 @@ def _encode(state: State) -> bytes:
 
 
 def _fit(extras: dict[str, str] | None) -> dict[str, str] | None:
-    """As many as there is room for, in their order."""
+    """Those there is room for, in their order; a long one does not take the place of those behind it.
+
+    Only headers that are attributes are cut: those of proxies in front are read from their end.
+    """
     if extras is None:
         return None
     fitting: dict[str, str] = {}
     left = _MAX_EXTRAS_BYTES
-    for key, value in extras.items():
-        left -= len(key.encode()) + len(value.encode()) + 6
-        if left < 0:
-            break
-        fitting[key] = value
+    for key, whole in extras.items():
+        value = (_cut(whole) or "") if key.startswith(_SHOWN_HEADER) else whole
+        size = len(key.encode()) + len(value.encode()) + 6
+        if size <= left:
+            left -= size
+            fitting[key] = value
     return fitting
 
 

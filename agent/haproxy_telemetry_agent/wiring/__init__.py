@@ -5,7 +5,7 @@ The operator may import this package, and nothing else of the agent.
 
 from .connection_fields import CONNECTION_FIELDS
 from .field import Field
-from .fields import FIELDS, arguments, record_fields
+from .fields import FIELDS, LONG_FIELDS, arguments, record_fields
 from .formats import FORMATS
 from .frontend import render_frontend
 from .names import CONNECTION_SD_ID, REQUEST_MESSAGE, SD_ID, SPOE_EVENTS, variable_name
@@ -20,6 +20,7 @@ __all__ = [
     "CONNECTION_SD_ID",
     "FIELDS",
     "FORMATS",
+    "LONG_FIELDS",
     "REQUEST_MESSAGE",
     "SD_ID",
     "SPOE_EVENTS",

@@ -9,13 +9,12 @@ from .field import Field
 from .fields import fallbacks
 from .names import variable_name
 from .plan import Plan, Sampling
-from .propagation import extraction_lines, trust_lines, trusted_condition
+from .propagation import extraction_lines, link_lines, trust_lines, trusted_condition
 from .thresholds import ALWAYS, exclusion_lines, sampled_condition, threshold_lines, tracestate_lines, tracestate_value
 
 __all__ = ["context_lines"]
 
 _EXCLUDED = variable_name("excluded")
-_LINK = variable_name("link")
 _OVERRIDE = variable_name("override")
 _PARENT = variable_name("parent")
 _SPAN_ID = variable_name("span_id")
@@ -55,14 +54,14 @@ def context_lines(plan: Plan) -> list[str]:
     lines += extraction_lines(
         plan.extracted_propagators, unanswered=wanted, trusted=trusted, sampled=sampled_condition if sampling.decides else None
     )
-    if plan.link_untrusted and "tracecontext" in plan.extracted_propagators:
-        lines.append(f"http-request set-var({_LINK}) req.fhdr(traceparent){_if(wanted, f'!{trusted}')}")
+    if plan.link_untrusted and trusted:
+        lines += link_lines(plan.extracted_propagators, unanswered=wanted, trusted=trusted)
     return [*lines, *_overriding(sampling), *_beginning(sampling, wanted)]
 
 
 def _fields(plan: Plan, condition: str) -> list[str]:
     def line(field: Field) -> str:
-        return f"http-request set-var({field.variable_name}) {field.fallback}{_if(condition)}"
+        return f"http-request set-var({field.variable_name}) {field.fallback}{_if(condition, field.condition)}"
 
     rows = fallbacks(plan)
     newer = [line(field) for field in rows if field.since is not None]

@@ -21,6 +21,8 @@ class Field:
     """Log-format expression; None: not in the record."""
     fallback: str | None = None
     """Sample expression that HAProxy puts into this row's variable when the agent gave no answer."""
+    condition: str = ""
+    """Condition of ``fallback``."""
     since: Version | None = None
     """The first HAProxy version whose ``argument`` and ``fallback`` exist."""
     before: Version | None = None

@@ -9,11 +9,13 @@ A row is a fact about an exchange. It can reach the agent in two ways, and its `
   have a variable that HAProxy sets itself when the agent gave no answer, so that the record alone makes the spans.
 
 Rows that come from a log-format alias bear the alias's name (``%ST`` is ``ST``): HAProxy's documentation explains them.
-The order is the order in the record: what is needed most comes first, text chosen by clients last.
+The order is the order in the record: what is needed most comes first, text chosen by clients last:
+HAProxy cuts a record that is too long, and the spans are made of what is there.
 
 Which fetch works where, and since which version: measured on 2.6 to 3.4.
 """
 
+import re
 from dataclasses import replace
 
 from .field import Field
@@ -21,7 +23,17 @@ from .names import variable_name
 from .plan import Capture, Plan
 from .propagation import propagation_arguments
 
-__all__ = ["FIELDS", "arguments", "captured_at_response", "fallbacks", "record_fields"]
+__all__ = ["FIELDS", "LONG_FIELDS", "arguments", "captured_at_response", "fallbacks", "record_fields"]
+
+
+_BEGINNING = ",bytes(0,512)"
+"""Behind a header that clients choose, where HAProxy keeps it for the record: a record that is too long for the ring is cut, and
+what stands behind the cut is lost. The agent cuts what it puts into its token at the same place."""
+_HEADER = re.compile(r"re[qs]\.fhdr\([^(),]*\)")
+_HEADERS_SHOWN = ("q.", "r.")
+"""What the keys of headers begin with that become attributes."""
+_HEADERS_OF_PROXIES = ("forwarded", "x-forwarded-")
+"""Those are read from their end: a cut one would name the wrong client. One that is too long is none, as for the agent."""
 
 
 def _variable(name: str) -> str:
@@ -76,25 +88,34 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field("routed", "us since the epoch when the frontend's rules were through with the request", record=_variable("routed")),
     Field("parent", "span id of the caller, when HAProxy continued the trace itself", record=_variable("parent")),
+    Field("HPO", "path", record="%HPO"),
+    Field("HQ", "query with its question mark", record="%HQ"),
     # For the agent's decision only.
     Field("method", "method, for sampling", argument="method"),
     Field("path", "path, for sampling", argument="path"),
     Field("frontend", "frontend, for sampling", argument="fe_name"),
     Field("client", "client address, for sampling and trust", argument="src"),
-    # Text that clients choose.
-    Field("host", "Host header or :authority", argument="req.fhdr(host)", fallback="req.fhdr(host)", record=_variable("host")),
+    # Text that clients choose, of any length.
+    Field(
+        "host",
+        "Host header or :authority",
+        argument="req.fhdr(host)",
+        fallback=f"req.fhdr(host){_BEGINNING}",
+        record=_variable("host"),
+    ),
     Field(
         "user_agent",
         "User-Agent header",
         argument="req.fhdr(user-agent)",
-        fallback="req.fhdr(user-agent)",
+        fallback=f"req.fhdr(user-agent){_BEGINNING}",
         record=_variable("user_agent"),
     ),
     Field("ID", "unique id, if the user has a unique-id-format", record="%ID"),
     Field("tracestate", "tracestate handed to the server", record=_variable("tracestate")),
-    Field("HPO", "path", record="%HPO"),
-    Field("HQ", "query with its question mark", record="%HQ"),
 )
+_FIRST_LONG = next(place for place, field in enumerate(FIELDS) if field.name == "host")
+LONG_FIELDS = tuple(field.name for field in FIELDS[_FIRST_LONG:])
+"""The last ones of the record, which are missing where HAProxy has cut it: texts that clients choose, of any length."""
 
 
 _FULL: tuple[Field, ...] = (
@@ -104,7 +125,7 @@ _FULL: tuple[Field, ...] = (
 """Further arguments of the request's message in profile Full."""
 
 
-_BAGGAGE = Field("baggage", "baggage header", fallback="req.fhdr(baggage)", record=_variable("baggage"))
+_BAGGAGE = Field("baggage", "baggage header", fallback="req.fhdr(baggage),bytes(0,2048)", record=_variable("baggage"))
 """For the record alone: the agent is sent all headers of it, and keeps what is wanted."""
 
 
@@ -118,7 +139,7 @@ def arguments(plan: Plan) -> list[Field]:
 def record_fields(plan: Plan) -> list[Field]:
     """The rows of the record, in its order; what the user asked for stands in front of text that clients choose."""
     rows = [field for field in FIELDS if field.record is not None]
-    place = next(place for place, field in enumerate(rows) if field.name == "host")
+    place = next(place for place, field in enumerate(rows) if field.name == LONG_FIELDS[0])
     own = [
         *([Field("excluded", "no span is wanted", record=_variable("excluded"))] if plan.sampling.excludes else []),
         *([Field("link", "traceparent of a caller that is not believed", record=_variable("link"))] if plan.link_untrusted else []),
@@ -136,7 +157,7 @@ def fallbacks(plan: Plan) -> list[Field]:
 
 def captured_at_response(plan: Plan) -> list[Field]:
     """The rows whose variable HAProxy fills when an answer leaves; ``fallback`` says how."""
-    return [replace(field, fallback=field.argument, argument=None) for field in _captured(plan, "response")]
+    return [replace(field, argument=None) for field in _captured(plan, "response")]
 
 
 def _captured(plan: Plan, at: str) -> list[Field]:
@@ -154,7 +175,13 @@ def _capture(number: int, capture: Capture) -> Field:
         capture.key,
         "asked for by the user",
         argument=capture.fetch,
-        fallback=capture.fetch,
+        fallback=_beginning(capture),
+        condition=f"{{ {capture.fetch} -m len 0:1024 }}" if capture.key.startswith(_HEADERS_OF_PROXIES) else "",
         record=f"%[var({variable})]",
         variable=variable,
     )
+
+
+def _beginning(capture: Capture) -> str:
+    is_text = capture.key.startswith(_HEADERS_SHOWN) and _HEADER.fullmatch(capture.fetch) is not None
+    return capture.fetch + (_BEGINNING if is_text else "")

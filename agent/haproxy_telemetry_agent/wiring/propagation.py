@@ -6,7 +6,7 @@ from .field import Field
 from .formats import FORMATS, Format
 from .names import variable_name
 
-__all__ = ["extraction_lines", "injection_lines", "propagation_arguments", "trust_lines", "trusted_condition"]
+__all__ = ["extraction_lines", "injection_lines", "link_lines", "propagation_arguments", "trust_lines", "trusted_condition"]
 
 _TRACEPARENT = variable_name("traceparent")
 _TRACESTATE = variable_name("tracestate")
@@ -14,8 +14,13 @@ _PARENT = variable_name("parent")
 _SPAN_ID = variable_name("span_id")
 _TRUSTED = variable_name("trusted")
 _NETWORKS_IN_A_LINE = 32
+_LINK = variable_name("link")
+_HAS_LINK = f"{{ var({_LINK}) -m found }}"
+_IS_LINK_WITHOUT_FLAGS = f"{{ var({_LINK}) -m len {len(f'00-{0:032}-{0:016}-')} }}"
 _HAS_CONTEXT = f"{{ var({_TRACEPARENT}) -m found }}"
 _HAS_PARENT = f"{{ var({_PARENT}) -m found }}"
+_TRACESTATE_FITS = "{ req.fhdr(tracestate) -m len 0:2048 }"
+"""A record that is too long for the ring is cut. W3C has nobody propagate more than 512 characters."""
 _BY_PROPAGATOR = {row.propagator: row for row in FORMATS}
 
 
@@ -68,7 +73,7 @@ def extraction_lines(
         lines.append(f"http-request set-var({_PARENT}) {reading.span_id} if {first}")
         context = f"http-request set-var-fmt({_TRACEPARENT}) 00-%[{reading.trace_id}]-%[var({_SPAN_ID})]"
         if reading.flags:
-            lines.append(f"http-request set-var({_TRACESTATE}) req.fhdr(tracestate) if {continued}")
+            lines.append(f"http-request set-var({_TRACESTATE}) req.fhdr(tracestate) if {continued} {_TRACESTATE_FITS}")
             lines.append(f"{context}-%[{reading.flags}] if {continued}")
             continue
         lines.append(f"{context}-00 if {continued} {reading.unsampled}")
@@ -78,6 +83,25 @@ def extraction_lines(
     for denied in dict.fromkeys(denied for row in rows for denied in row.denied):
         condition = _all(unanswered, f"!{_HAS_CONTEXT}", trusted, denied)
         lines.append(f"http-request set-var-fmt({_TRACEPARENT}) 00-%[uuid(),regsub(-,,g)]-%[var({_SPAN_ID})]-02 if {condition}")
+    return lines
+
+
+def link_lines(propagators: Iterable[str], *, unanswered: str = "", trusted: str) -> list[str]:
+    """Lines that set ``link`` to the context, as a ``traceparent``, of a client that is not believed; arguments as in
+    ``extraction_lines``.
+    """
+    lines: list[str] = []
+    for reading in dict.fromkeys(reading for row in _rows(propagators) for reading in row.readings):
+        first = _all(unanswered, f"!{trusted}", f"!{_HAS_LINK}" if lines else "", reading.valid)
+        flags = f"%[{reading.flags}]" if reading.flags else ""
+        lines.append(f"http-request set-var-fmt({_LINK}) 00-%[{reading.trace_id}]-%[{reading.span_id}]-{flags} if {first}")
+        if reading.flags:
+            continue
+        # In lines of their own: one has room for 64 words.
+        context = f"http-request set-var-fmt({_LINK}) %[var({_LINK})]"
+        unsampled = [condition for condition in (reading.unsampled, reading.deferred) if condition]
+        lines += [f"{context}00 if {_IS_LINK_WITHOUT_FLAGS} {condition}" for condition in unsampled]
+        lines.append(f"{context}01 if {_IS_LINK_WITHOUT_FLAGS}")
     return lines
 
 

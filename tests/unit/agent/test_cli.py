@@ -136,6 +136,7 @@ class TestCheckConfig:
                 "exporter: {tls: {certificateFile: /no/cert, keyFile: /no/key}}",
                 "exporter.tls.certificateFile: '/no/cert' with keyFile '/no/key': can't be used: No such file or directory",
             ),
+            ("spans: {routesFile: /no/routes}", "spans.routesFile: /no/routes: can't be read: No such file or directory"),
         ],
     )
     def test_a_mistake(self, capsys: pytest.CaptureFixture[str], write_file: WriteFile, text: str, error: str) -> None:
@@ -149,6 +150,42 @@ class TestCheckConfig:
         path = tmp_path / "missing.yaml"
         assert main([command, "--config", str(path)]) == MISUSED
         assert capsys.readouterr().err == f"haproxy-telemetry-agent: {path}: can't be read: No such file or directory\n"
+
+
+class TestSupervise:
+    @pytest.fixture
+    def supervised(self, monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], float]]:
+        """What would be supervised: this process would never come back."""
+        calls: list[tuple[list[str], float]] = []
+
+        def supervise(worker: list[str], *, kill_after_seconds: float) -> None:
+            calls.append((worker, kill_after_seconds))
+            raise SystemExit(0)
+
+        monkeypatch.setattr(cli, "supervise", supervise)
+        return calls
+
+    @pytest.mark.parametrize(
+        ("arguments", "worker", "kill_after_seconds"),
+        [
+            ([], ["run"], 25),
+            (["--config", "none.yaml"], ["run", "--config", "none.yaml"], 25),
+            (["--kill-after", "0.5"], ["run"], 0.5),
+        ],
+    )
+    def test_before_any_setting_is_read(
+        self, supervised: list[tuple[list[str], float]], arguments: list[str], worker: list[str], kill_after_seconds: float
+    ) -> None:
+        with pytest.raises(SystemExit):
+            main(["run", "--supervise", *arguments])
+        assert supervised == [(worker, kill_after_seconds)]
+
+    @pytest.mark.parametrize("text", ["soon", "-1", "nan", "inf", "86401"])
+    def test_a_time_that_is_none(self, capsys: pytest.CaptureFixture[str], text: str) -> None:
+        with pytest.raises(SystemExit) as ended:
+            main(["run", "--supervise", f"--kill-after={text}"])
+        assert ended.value.code == MISUSED
+        assert f"argument --kill-after: '{text}': expected 0 to 86400 seconds" in capsys.readouterr().err
 
 
 class TestUsage:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from haproxy_telemetry_agent.content import captures, make_attribute_builder, make_limits
+from haproxy_telemetry_agent.content import captures, make_attribute_builder, make_limits, static_attributes
 from haproxy_telemetry_agent.settings import Settings, parse_settings
 from haproxy_telemetry_agent.settings.spans import Spans
 from haproxy_telemetry_agent.tracing.attributes import AttributeBuilder
@@ -157,3 +157,20 @@ def test_every_key_that_is_captured_is_one_that_the_builder_knows() -> None:
         }
     )
     assert {capture.key for capture in captures(settings, [])} >= set(EXTRAS) - {"q.authorization"}
+
+
+def test_static_attributes_are_those_that_have_a_value() -> None:
+    attributes = [
+        {"name": "a", "value": "1"},
+        {"name": "b", "env": "B"},
+        {"name": "c", "env": "C"},
+        {"name": "d", "requestHeader": "x-d"},
+    ]
+    assert static_attributes(spans(attributes=attributes), {"B": "2"}) == (("a", "1"), ("b", "2"))
+
+
+def test_who_the_client_is_comes_first_in_the_token() -> None:
+    """It has room there, however long the headers are that are captured besides."""
+    settings = parse_settings({"spans": {"requestHeaders": ["x-a"], "grpc": True, "forwarded": {"trust": "All"}}})
+    keys = [capture.key for capture in captures(settings, ["x-b"])]
+    assert keys.index("x-forwarded-for") < keys.index("content_type") < keys.index("q.x-a") < keys.index("s.x-b")

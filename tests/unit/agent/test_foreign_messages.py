@@ -9,7 +9,7 @@ from haproxy_telemetry_agent.foreign_messages import _WARNINGS, ForeignMessages,
 from haproxy_telemetry_agent.settings.minilanguage import MiniLanguageSettings
 from haproxy_telemetry_agent.spop import Action, Message, UnsetVar, VarScope
 from haproxy_telemetry_agent.telemetry import PREFIX, Telemetry
-from haproxy_telemetry_agent.tracing import AlwaysOn, IdGenerator, ParentBased, WarningReason
+from haproxy_telemetry_agent.tracing import AlwaysOff, AlwaysOn, IdGenerator, ParentBased, WarningReason
 
 SAMPLED = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 MINUTE_NANO = 60_000_000_000
@@ -159,3 +159,14 @@ class TestLimits:
         site.now_unix_nano += 1_000_000_001
         site.foreign.expire()
         assert len(site.exported) == len(messages)
+
+
+def test_another_sampler_decides_from_then_on_and_what_is_open_stays(site: Site) -> None:
+    site.receive(OPEN)
+    site.foreign.replace_sampler(AlwaysOff())
+    site.receive(SERVER)
+    site.receive(FINISH)
+    assert len(site.exported) == 2
+    site.receive(OPEN)
+    site.receive(FINISH)
+    assert len(site.exported) == 2

@@ -26,3 +26,12 @@ def test_says_where_each_goes_and_how_to_get_it_alone(plan: Plan) -> None:
     assert f"# 1. {plan.spoe_path}: a file of its own, readable by HAProxy." in comments
     for section in ("spoe", "frontend", "tcp-frontend", "sections"):
         assert any(f"config --section {section}" in line for line in comments)
+
+
+def test_profile_stream_is_not_told_to_write_an_spoe_file() -> None:
+    plan = Plan(profile="Stream")
+    guide = render_guide(plan)
+    assert configuration_of(guide) == configuration_of(render_frontend(plan) + render_tcp_frontend() + render_sections(plan))
+    assert "# 1. No SPOE file: with profile Stream HAProxy never asks." in guide.splitlines()
+    assert plan.spoe_path not in guide
+    assert "--section spoe" not in guide

@@ -3,9 +3,12 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.sdk.metrics.export import (
     Gauge,
     Histogram,
@@ -20,9 +23,11 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+from haproxy_telemetry_agent import metrics_push
 from haproxy_telemetry_agent.metrics_push import MetricsPush, convert, make_exporter
 from haproxy_telemetry_agent.request_metrics import BOUNDS_SECONDS, OVERFLOW, Exemplar, RequestMetrics, Series
-from haproxy_telemetry_agent.settings import Settings
+from haproxy_telemetry_agent.settings import SettingsError, parse_settings
+from haproxy_telemetry_agent.settings.metrics import Push
 from haproxy_telemetry_agent.telemetry import PREFIX, Telemetry
 from haproxy_telemetry_agent.tracing import SpanId, TraceId
 from haproxy_telemetry_agent.tracing.attributes import AttributeBuilder
@@ -215,6 +220,25 @@ async def test_the_end_does_not_wait_longer_than_it_may(exporter: Exporter, tele
     assert exporter.was_shut_down.wait(5), "an exporter that tries again is told to stop"
 
 
-def test_the_exporter_is_the_sdks() -> None:
-    exporter = make_exporter(url="http://127.0.0.1:1/v1/metrics", settings=Settings().exporter)
-    exporter.shutdown()
+def test_the_exporter_is_the_sdks_and_is_told_what_the_traces_one_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("from a file")
+    told: dict[str, object] = {}
+
+    class Told(OTLPMetricExporter):
+        def __init__(self, **arguments: Any) -> None:
+            told.update(arguments)
+            super().__init__(**arguments)
+
+    monkeypatch.setattr(metrics_push, "OTLPMetricExporter", Told)
+    headers = [{"name": "key", "value": "given"}, {"name": "token", "valueFile": str(token)}]
+    make_exporter(Push(), parse_settings({"exporter": {"headers": headers, "timeout": "3s"}}).exporter).shutdown()
+    assert told["endpoint"] == "http://localhost:4318/v1/metrics"
+    assert told["headers"] == {"key": "given", "token": "from a file"}
+    assert told["timeout"] == 3
+
+
+def test_a_file_of_a_header_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    settings = parse_settings({"exporter": {"headers": [{"name": "token", "valueFile": str(tmp_path / "none")}]}})
+    with pytest.raises(SettingsError, match=r"exporter\.headers"):
+        make_exporter(Push(), settings.exporter)

@@ -16,6 +16,7 @@ from haproxy_telemetry_agent.spop import Message, SetVar, Value, VarScope
 from haproxy_telemetry_agent.spop.messages import decode_actions, encode_actions
 from haproxy_telemetry_agent.telemetry import PREFIX, Telemetry
 from haproxy_telemetry_agent.tracing import (
+    AlwaysOff,
     AlwaysOn,
     Answerer,
     ConnectionTracer,
@@ -127,6 +128,37 @@ class TestNotify:
         assert agent.pipeline.notify([]) == []
 
 
+class TestReplacement:
+    def replace(self, agent: Agent, sampler: Sampler, *, asks: bool = True) -> None:
+        ids = IdGenerator(random.Random(2).getrandbits)
+        agent.pipeline.replace(
+            answerer=Answerer(sampler=sampler, ids=ids),
+            tracer=ExchangeTracer(sampler=sampler, ids=ids),
+            connection_tracer=ConnectionTracer(sampler=sampler),
+            asks=asks,
+        )
+
+    def test_the_new_sampler_decides(self, agent: Agent) -> None:
+        self.replace(agent, AlwaysOff())
+        agent.pipeline.notify([Message(REQUEST_MESSAGE, [])])
+        agent.pipeline.record(record_of())
+        agent.pipeline.record(connection_record_of())
+        assert agent.counted()["exchanges_answered", "false", "none"] == 1
+        assert agent.exported == []
+
+    def test_an_exchange_that_the_old_one_has_begun_ends_as_it_was_decided(self, agent: Agent) -> None:
+        actions = agent.pipeline.notify([Message(REQUEST_MESSAGE, [])])
+        variables = {action.name: str(action.value) for action in actions if isinstance(action, SetVar)}
+        self.replace(agent, AlwaysOff())
+        agent.pipeline.record(record_of(**variables))
+        assert [span.name for span in agent.exported] == ["GET", "GET"]
+
+    def test_what_nobody_asked_for_is_counted_so(self, agent: Agent) -> None:
+        self.replace(agent, AlwaysOn(), asks=False)
+        agent.pipeline.record(record_of())
+        assert agent.counted()["exchanges_recorded", "unasked"] == 1
+
+
 class TestForeignMessages:
     OPEN = Message("opened", [("id", "x"), ("span", "root")])
     SERVER = Message("reached", [("id", "x"), ("span", "Server session"), ("child-of", "root")])
@@ -229,7 +261,8 @@ class TestRecord:
         [
             pytest.param(b"garbage", "foreign", id="garbage"),
             pytest.param(record_of().replace(b"[ht@1 ", b"- [ht@1 "), "no_structured_data", id="no structured data"),
-            pytest.param(record_of()[:-12], "truncated", id="truncated"),
+            pytest.param(record_of().partition(b" HPO=")[0], "truncated", id="truncated"),
+            pytest.param(connection_record_of()[:-12], "truncated", id="truncated, of a connection"),
             pytest.param(record_of().replace(b' HQ=""', b""), "mismatched", id="parameter missing"),
             pytest.param(record_of(ST="OK"), "mismatched", id="number that is none"),
             pytest.param(record_of().replace(b"[ht@1", b"[htc@1"), "mismatched", id="an exchange's under a connection's id"),
@@ -243,6 +276,15 @@ class TestRecord:
         assert agent.exported == []
         assert agent.counted() == {("records_skipped", reason): 1}
         assert len(caplog.messages) == 1
+
+    def test_that_was_cut_behind_what_is_needed_makes_the_spans(self, agent: Agent) -> None:
+        agent.pipeline.record(record_of(traceparent=SAMPLED, HPO="/a", user_agent="x" * 8192)[:4096])
+        assert [span.trace_id.hex() for span in agent.exported] == [SAMPLED[3:35]] * 2
+        values = {pair.key: pair.value.string_value for pair in agent.exported[0].attributes}
+        assert values["url.path"] == "/a"
+        assert "user_agent.original" not in values
+        assert agent.counted()["records_cut",] == 1
+        assert agent.counted()["exchanges_recorded", "unanswered"] == 1
 
     @pytest.mark.parametrize(
         "data",

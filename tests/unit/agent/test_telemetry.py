@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from haproxy_telemetry_agent import telemetry as telemetry_module
 from haproxy_telemetry_agent.export import Result, SpanQueue, Verdict
+from haproxy_telemetry_agent.memory import MemoryGuard
 from haproxy_telemetry_agent.records import SkipReason
 from haproxy_telemetry_agent.request_metrics import RequestMetrics
 from haproxy_telemetry_agent.spop import StatusCode
@@ -95,12 +96,15 @@ def what_changed(telemetry: Telemetry, act: Callable[[], None]) -> Samples:
         ),
         (lambda it: it.frames_ignored(3), {"frames_total{direction=received,type=other}": 3}),
         (lambda it: it.message("other"), {"messages_total{message=other}": 1}),
+        (lambda it: it.answer_too_long(), {"answers_too_long_total": 1}),
+        (lambda it: it.decided("rule checkout"), {"sampling_reasons_total{reason=rule}": 1}),
         (lambda it: it.answered(sampled=True, has_parent=False), {"exchanges_answered_total{parent=none,sampled=true}": 1}),
         (lambda it: it.answered(sampled=False, has_parent=True), {"exchanges_answered_total{parent=remote,sampled=false}": 1}),
         (lambda it: it.recorded("answered"), {"exchanges_recorded_total{start=answered}": 1}),
         (lambda it: it.recorded("no_request"), {"exchanges_recorded_total{start=no_request}": 1}),
         (lambda it: it.recorded("connection"), {"exchanges_recorded_total{start=connection}": 1}),
         (lambda it: it.record_skipped(SkipReason.TRUNCATED), {"records_skipped_total{reason=truncated}": 1}),
+        (lambda it: it.record_cut(), {"records_cut_total": 1}),
         (lambda it: it.record_skipped(SkipReason.TOO_LONG, 3), {"records_skipped_total{reason=too_long}": 3}),
         (lambda it: it.spoe_failed("259"), {"spoe_errors_total{code=259}": 1}),
         (lambda it: it.spans_made([]), {}),
@@ -112,6 +116,7 @@ def what_changed(telemetry: Telemetry, act: Callable[[], None]) -> Samples:
         (lambda it: it.minilang_span_made(SpanKind.SERVER), {"minilang_spans_made_total{kind=server}": 1}),
         (lambda it: it.minilang_span_made(SpanKind.INTERNAL), {"minilang_spans_made_total{kind=internal}": 1}),
         (lambda it: it.minilang_warned("no_id"), {"minilang_warnings_total{reason=no_id}": 1}),
+        (lambda it: it.reloaded(ok=False), {"config_last_reload_successful": -1, "config_reloads_total{result=refused}": 1}),
         (lambda it: it.dropped(7, "queue_full"), {"spans_dropped_total{reason=queue_full}": 7}),
     ],
 )
@@ -125,6 +130,24 @@ def test_an_export_is_counted_and_its_time_kept(telemetry: Telemetry, monkeypatc
         "spans_exported_total": 5,
         "last_export_success_timestamp_seconds": 1_795_355_434.5,
     }
+
+
+def test_settings_that_were_taken_have_a_time(telemetry: Telemetry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telemetry_module.time, "time", lambda: 1_795_355_434.5)
+    telemetry.configured()
+    assert samples_of(telemetry)["config_reload_timestamp_seconds"] == 1_795_355_434.5
+    monkeypatch.setattr(telemetry_module.time, "time", lambda: 1_795_355_435.5)
+    telemetry.reloaded(ok=False)
+    assert samples_of(telemetry)["config_reload_timestamp_seconds"] == 1_795_355_434.5
+    assert what_changed(telemetry, lambda: telemetry.reloaded(ok=True)) == {
+        "config_last_reload_successful": 1,
+        "config_reload_timestamp_seconds": 1,
+        "config_reloads_total{result=ok}": 1,
+    }
+
+
+def test_a_supervisors_restarts_are_told() -> None:
+    assert samples_of(Telemetry(worker_restarts=3))["worker_restarts_total"] == 3
 
 
 def test_durations_fall_into_the_bucket_of_their_upper_bound(telemetry: Telemetry) -> None:
@@ -196,9 +219,44 @@ def test_a_queue_is_shown_once_it_is_known(telemetry: Telemetry) -> None:
     assert not any(series.startswith("queue_") for series in samples_of(telemetry))
     queue = SpanQueue(max_spans=7, max_bytes=100)
     queue.offer(b"12345")
-    telemetry.watch_queue(queue)
+    telemetry.watch_queues([queue])
     samples = samples_of(telemetry)
     assert (samples["queue_size"], samples["queue_size_bytes"], samples["queue_capacity"]) == (1, 5, 7)
+
+
+def test_the_memory_bound_is_shown_once_it_is_known(telemetry: Telemetry) -> None:
+    assert "memory_shedding" not in samples_of(telemetry)
+    guard = MemoryGuard(
+        max_bytes=1, read=lambda: 2, waiting=lambda: 1, shed=lambda: None, resume=lambda: None, release=lambda: None
+    )
+    telemetry.watch_memory(guard)
+    assert samples_of(telemetry)["memory_shedding"] == 0
+    guard.check()
+    assert samples_of(telemetry)["memory_shedding"] == 1
+
+
+def test_each_destination_counts_by_itself_and_for_all(telemetry: Telemetry) -> None:
+    first, second = telemetry.destination("exporter"), telemetry.destination("exporters[0]")
+    first.exported(5)
+    second.exported(3)
+    second.dropped(2, "queue_full")
+    second.requested(OK, 0.01)
+    samples = samples_of(telemetry)
+    assert samples["destination_spans_total{destination=exporter,result=exported}"] == 5
+    assert samples["destination_spans_total{destination=exporter,result=dropped}"] == 0
+    assert samples["destination_spans_total{destination=exporters[0],result=exported}"] == 3
+    assert samples["destination_spans_total{destination=exporters[0],result=dropped}"] == 2
+    assert (samples["spans_exported_total"], samples["spans_dropped_total{reason=queue_full}"]) == (8, 2)
+    assert samples["export_requests_total{code=200}"] == 1
+
+
+def test_the_queues_of_several_destinations_are_shown_together(telemetry: Telemetry) -> None:
+    queues = [SpanQueue(max_spans=7, max_bytes=100), SpanQueue(max_spans=3, max_bytes=100)]
+    for queue in queues:
+        queue.offer(b"12345")
+    telemetry.watch_queues(queues)
+    samples = samples_of(telemetry)
+    assert (samples["queue_size"], samples["queue_size_bytes"], samples["queue_capacity"]) == (2, 10, 10)
 
 
 def test_the_minilanguage_is_shown_once_it_is_known(telemetry: Telemetry) -> None:
@@ -240,7 +298,8 @@ class TestFirstScrape:
                 "code",
                 sorted({error.status_code.name.lower() for error in RemoteProtocolError.__subclasses__()}),
             ),
-            ("spans_dropped_total", "reason", ["queue_full", "rejected", "retry_exhausted", "shutdown"]),
+            ("spans_dropped_total", "reason", ["memory", "queue_full", "rejected", "retry_exhausted", "shutdown"]),
+            ("config_reloads_total", "result", ["ok", "refused"]),
             ("spans_made_total", "kind", ["server", "client", "internal"]),
             ("exchanges_recorded_total", "start", ["answered", "unanswered", "unasked", "no_request", "connection", "probe"]),
             ("minilang_spans_made_total", "kind", ["server", "internal"]),
@@ -280,6 +339,13 @@ def test_error_codes_that_a_record_makes_up_cost_bounded_memory(telemetry: Telem
     errors = {series: value for series, value in samples_of(telemetry).items() if series.startswith("spoe_errors_total")}
     assert len(errors) == 65
     assert errors["spoe_errors_total{code=other}"] == 1000 - 64
+
+
+def test_reasons_that_a_token_makes_up_are_one(telemetry: Telemetry) -> None:
+    for number in range(100):
+        telemetry.decided(f"made-up-{number}")
+    assert samples_of(telemetry)["sampling_reasons_total{reason=other}"] == 100
+    assert not [series for series in samples_of(telemetry) if "made-up" in series]
 
 
 def test_every_family_has_a_help_text(telemetry: Telemetry) -> None:

@@ -97,12 +97,13 @@ class MiniLanguage:
         server_spans: names of spans that are opened when a server has been reached.
     """
 
-    __slots__ = ("_ids", "_limits", "_sampler", "_server_spans", "_table", "expired")
+    __slots__ = ("_ids", "_limits", "_server_spans", "_table", "expired", "sampler")
 
     def __init__(
         self, *, sampler: Sampler, ids: IdGenerator, limits: MiniLimits, server_spans: Sequence[str] = SERVER_SPANS
     ) -> None:
-        self._sampler = sampler
+        self.sampler = sampler
+        """May be replaced: it decides for traces that begin from then on."""
         self._ids = ids
         self._limits = limits
         self._server_spans = frozenset(server_spans)
@@ -187,7 +188,7 @@ class MiniLanguage:
         """
         if exchange.parent is not None or exchange.has_finished_spans:
             return
-        decision = self._sampler.decide(context.trace_id, context, NO_REQUEST)
+        decision = self.sampler.decide(context.trace_id, context, NO_REQUEST)
         exchange.trace_id, exchange.parent, exchange.sampled = context.trace_id, context, decision.sampled
         exchange.flags, exchange.tracestate = child_context(context, decision)
         self._table.charge(exchange, bytes_of_text(exchange.tracestate))
@@ -214,7 +215,7 @@ class MiniLanguage:
             return None
         context = act.context
         trace_id = self._ids.trace_id() if context is None else context.trace_id
-        decision = self._sampler.decide(trace_id, context, NO_REQUEST)
+        decision = self.sampler.decide(trace_id, context, NO_REQUEST)
         flags, tracestate = child_context(context, decision)
         root = OpenSpan(clause.name, self._ids.span_id(), None, None, act.now_unix_nano, {})
         act.exchange = OpenExchange(

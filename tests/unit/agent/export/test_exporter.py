@@ -66,13 +66,13 @@ class Counts:
 class Setup:
     """An exporter with all that is around it."""
 
-    def __init__(self, collector: Collector, *, max_queue: int = 100) -> None:
+    def __init__(self, collector: Collector, *, max_queue: int = 100, drop_oldest: bool = False) -> None:
         self.collector = collector
         self.counts = Counts()
         self.offered = 0
         self.exporter = Exporter(
             transport=collector,
-            queue=SpanQueue(max_spans=max_queue, max_bytes=10_000),
+            queue=SpanQueue(max_spans=max_queue, max_bytes=10_000, drop_oldest=drop_oldest),
             policy=BatchPolicy(MAX_BATCH, DELAY, RETRY),
             backoff=Backoff(random=lambda: 1.0, initial_seconds=1, max_seconds=30),
             observer=self.counts,
@@ -262,6 +262,44 @@ class TestFull:
         assert setup.counts.dropped_counts == {"queue_full": 1}
 
 
+async def test_the_oldest_are_dropped_and_counted_where_that_was_chosen() -> None:
+    setup = Setup(Collector(seconds=10), max_queue=MAX_BATCH, drop_oldest=True)
+    setup.exporter.start()
+    setup.offer(MAX_BATCH)
+    await asyncio.sleep(1)
+    setup.offer(MAX_BATCH + 2)
+    assert setup.counts.dropped_counts == {"queue_full": 2}
+    await setup.close()
+    assert [spans for _time, spans in setup.collector.requests] == [[b"0", b"1", b"2"], [b"5", b"6", b"7"]]
+
+
+async def test_a_span_that_drives_out_the_only_one_does_not_put_its_batch_off(looptime: float) -> None:
+    setup = Setup(Collector(), drop_oldest=True)
+    setup.exporter.start()
+    for _ in range(4):
+        setup.exporter.offer(b"x" * 9_999)
+        await asyncio.sleep(DELAY / 4)
+    setup.offered = 4
+    assert [time for time, _spans in setup.collector.requests] == [DELAY]
+    await setup.close()
+
+
+async def test_each_of_several_destinations_has_a_log_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    setup = Setup(Collector(REJECTED))
+    exporter = Exporter(
+        transport=setup.collector,
+        queue=SpanQueue(max_spans=9, max_bytes=99),
+        policy=BatchPolicy(1, DELAY, RETRY),
+        backoff=Backoff(random=lambda: 1.0),
+        observer=setup.counts,
+        name="exporters[0]",
+    )
+    exporter.start()
+    exporter.offer(b"1")
+    await exporter.close(1)
+    assert [record.name.rpartition("exporter.")[2] for record in caplog.records] == ["exporters[0]"]
+
+
 class TestClose:
     async def test_what_is_queued_is_sent_without_waiting_for_more(self, started: Start, looptime: float) -> None:
         setup = started()
@@ -337,3 +375,78 @@ async def test_whatever_happens_every_span_is_exported_or_counted(
     delivered = [span for _time, spans in setup.collector.requests for span in spans]
     assert len(set(delivered)) <= setup.offered
     assert setup.counts.dropped_counts.keys() <= {"queue_full", "rejected", "retry_exhausted", "shutdown"}
+
+
+class TestReplacement:
+    POLICY = BatchPolicy(1, DELAY, RETRY)
+
+    async def test_the_next_batch_goes_to_the_new_transport_by_the_new_policy(self, started: Start) -> None:
+        setup = started()
+        old, new = setup.collector, Collector()
+        setup.offer(2)
+        setup.exporter.replace(new, self.POLICY)
+        setup.collector = new
+        await asyncio.sleep(DELAY + 1)
+        assert (old.requests, old.closed) == ([], True)
+        assert [spans for _time, spans in new.requests] == [[b"0"], [b"1"]]
+
+    async def test_a_request_under_way_ends_before_its_transport_does(self, started: Start) -> None:
+        setup = started(seconds=10)
+        old, new = setup.collector, Collector()
+        setup.offer(MAX_BATCH)
+        await asyncio.sleep(1)
+        setup.exporter.replace(new, self.POLICY)
+        setup.collector = new
+        await asyncio.sleep(8)
+        assert not old.closed
+        await asyncio.sleep(2)
+        assert (old.closed, setup.counts.exported_count) == (True, MAX_BATCH)
+
+    async def test_a_batch_that_waits_for_its_next_try_is_tried_at_once(self, started: Start) -> None:
+        setup = started(*[UNAVAILABLE] * 100)
+        new = Collector()
+        setup.offer(MAX_BATCH)
+        await asyncio.sleep(0.5)
+        setup.exporter.replace(new, self.POLICY)
+        setup.collector = new
+        await asyncio.sleep(0.01)
+        assert [spans for _time, spans in new.requests] == [[b"0", b"1", b"2"]]
+        assert setup.counts.exported_count == MAX_BATCH
+
+    async def test_closing_waits_for_all_of_them(self, started: Start) -> None:
+        setup = started()
+        collectors = [setup.collector, Collector(), Collector()]
+        for collector in collectors[1:]:
+            setup.exporter.replace(collector, self.POLICY)
+            setup.collector = collector
+        await setup.close()
+        assert [collector.closed for collector in collectors] == [True] * 3
+
+
+class TestShedding:
+    async def test_the_older_half_goes_and_nothing_comes_until_it_ends(self, started: Start) -> None:
+        setup = started(*[UNAVAILABLE] * 3)
+        setup.offer(MAX_BATCH)
+        await asyncio.sleep(0.5)  # a batch is under way, and stays
+        setup.offer(5)
+        setup.exporter.shed()
+        setup.offer(2)
+        assert setup.counts.dropped_counts == {"memory": 3 + 2}
+        setup.exporter.resume()
+        setup.offer(1)
+        await setup.close()
+        assert setup.collector.requests[-1][1] == [b"6", b"7", b"10"]
+        assert setup.counts.exported_count == MAX_BATCH + 3
+
+    async def test_again_and_again_leaves_nothing(self, started: Start) -> None:
+        setup = started()
+        setup.offer(MAX_BATCH - 1)
+        for _ in range(4):
+            setup.exporter.shed()
+        assert setup.counts.dropped_counts == {"memory": MAX_BATCH - 1}
+        await asyncio.sleep(2 * DELAY)
+        assert setup.collector.requests == []
+        setup.exporter.resume()
+        setup.offer(MAX_BATCH)
+        await asyncio.sleep(0.001)
+        assert len(setup.collector.requests) == 1

@@ -1,10 +1,11 @@
 """Which answers are worth another try, and when."""
 
+import grpc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haproxy_telemetry_agent.export.retry import Backoff, Verdict, judge_status, parse_retry_after
+from haproxy_telemetry_agent.export.retry import Backoff, Verdict, judge_grpc_status, judge_status, parse_retry_after
 
 RETRYABLE = {429, 502, 503, 504}
 
@@ -19,6 +20,16 @@ RETRYABLE = {429, 502, 503, 504}
 )
 def test_verdict_of_a_status_code(status_codes: set[int], verdict: Verdict) -> None:
     assert {status_code for status_code in range(100, 600) if judge_status(status_code) is verdict} == status_codes
+
+
+@pytest.mark.parametrize("code", [code.name for code in grpc.StatusCode])
+@pytest.mark.parametrize("has_retry_info", [False, True])
+def test_verdict_of_a_grpc_status(code: str, has_retry_info: bool) -> None:
+    retried = {"CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"}
+    if has_retry_info:
+        retried.add("RESOURCE_EXHAUSTED")
+    expected = Verdict.DELIVERED if code == "OK" else Verdict.RETRY if code in retried else Verdict.REJECTED
+    assert judge_grpc_status(code, has_retry_info=has_retry_info) is expected
 
 
 @pytest.mark.parametrize(

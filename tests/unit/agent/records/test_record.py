@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from haproxy_telemetry_agent.records import record as record_module
 from haproxy_telemetry_agent.records.errors import RecordError, SkipReason
-from haproxy_telemetry_agent.records.record import Record, parse_record
+from haproxy_telemetry_agent.records.record import Record, RecordCutError, parse_record
 
 SD_ID = b"ht@1"
 SD_IDS = frozenset({SD_ID, b"htc@1"})
@@ -111,6 +111,18 @@ def test_cut_anywhere_is_skipped(parameters: dict[str, str], data: st.DataObject
     whole = written_by_haproxy(parameters).rstrip()
     size = data.draw(st.integers(len(HEADER + b"[ht@1 "), len(whole) - 1))
     assert reason_of(whole[:size]) is SkipReason.TRUNCATED
+
+
+@given(parameters=st.dictionaries(NAMES, VALUES, min_size=1, max_size=4), data=st.data())
+def test_what_is_left_of_a_cut_one_is_what_was_written(parameters: dict[str, str], data: st.DataObject) -> None:
+    whole = written_by_haproxy(parameters).rstrip()
+    size = data.draw(st.integers(len(HEADER + b"[ht@1 "), len(whole) - 1))
+    with pytest.raises(RecordCutError) as raised:
+        parse_record(whole[:size], SD_IDS)
+    rest = raised.value.rest
+    complete = parse_record(whole, SD_IDS)
+    assert (rest.end_unix_nano, rest.sd_id) == (complete.end_unix_nano, complete.sd_id)
+    assert list(rest.fields.items()) == list(complete.fields.items())[: len(rest.fields)]
 
 
 def test_a_record_means_the_same_whatever_came_before_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from haproxy_telemetry_agent.settings.sources import load_settings
 OTLP, TRACES = "OTEL_EXPORTER_OTLP_", "OTEL_EXPORTER_OTLP_TRACES_"
 VARIABLES = sorted(
     {name for _field, names, _parse in environment_module._VARIABLES for name in names}
-    | {"OTEL_TRACES_SAMPLER_ARG", "OTEL_PROPAGATORS"}
+    | {"OTEL_TRACES_SAMPLER_ARG", "OTEL_PROPAGATORS", "OTEL_TRACES_EXPORTER", f"{OTLP}INSECURE", f"{TRACES}INSECURE"}
 )
 
 
@@ -31,7 +31,12 @@ def value_at(document: dict[str, Any], field: str) -> Any:
         (f"{OTLP}ENDPOINT", "https://collector/base/", "exporter.endpoint", "https://collector/base/"),
         (f"{TRACES}ENDPOINT", "http://collector:4318/custom", "exporter.tracesEndpoint", "http://collector:4318/custom"),
         (f"{TRACES}ENDPOINT", "http://collector:4318", "exporter.tracesEndpoint", "http://collector:4318/"),
+        (f"{OTLP}ENDPOINT", "unix:/run/collector.sock", "exporter.endpoint", "unix:/run/collector.sock"),
         (f"{OTLP}PROTOCOL", "HTTP/Protobuf", "exporter.protocol", "http/protobuf"),
+        (f"{TRACES}PROTOCOL", "grpc", "exporter.protocol", "grpc"),
+        ("OTEL_TRACES_EXPORTER", "OTLP", "exporter.type", "otlp"),
+        ("OTEL_TRACES_EXPORTER", "none", "exporter.type", "none"),
+        ("OTEL_TRACES_EXPORTER", "otlp/stdout", "exporter.type", "console"),
         (f"{OTLP}COMPRESSION", "GZIP", "exporter.compression", "gzip"),
         (f"{OTLP}COMPRESSION", "none", "exporter.compression", "none"),
         (f"{OTLP}TIMEOUT", "1500", "exporter.timeout", "1500ms"),
@@ -93,8 +98,8 @@ def test_empty_is_unset(variable: str, text: str) -> None:
     [
         (f"{OTLP}ENDPOINT", "collector:4317", "a http:// or https:// URL"),
         (f"{TRACES}ENDPOINT", "grpc://collector", "a http:// or https:// URL"),
-        (f"{OTLP}PROTOCOL", "grpc", "one of http/protobuf"),
-        (f"{TRACES}PROTOCOL", "http/json", "one of http/protobuf"),
+        (f"{TRACES}ENDPOINT", "unix:/run/collector.sock", "a http:// or https:// URL"),
+        (f"{TRACES}PROTOCOL", "http/json", "one of http/protobuf, grpc"),
         (f"{OTLP}COMPRESSION", "zstd", "one of none, gzip"),
         (f"{OTLP}TIMEOUT", "10s", "a whole number of at least 0"),
         (f"{OTLP}TIMEOUT", "-1", "a whole number of at least 0"),
@@ -195,6 +200,103 @@ class TestHeaders:
         assert warning == f"{variable} is ignored: expected name=value,name=value with percent-encoded values"
 
 
+class TestExporters:
+    @pytest.mark.parametrize(
+        ("text", "document"),
+        [
+            ("otlp,console", {"exporter": {"type": "otlp"}, "exporters": [{"type": "console"}]}),
+            ("console, OTLP", {"exporter": {"type": "otlp"}, "exporters": [{"type": "console"}]}),
+            ("console,otlp/stdout", {"exporter": {"type": "console"}}),
+        ],
+    )
+    def test_a_list_has_otlp_first(self, text: str, document: dict[str, Any]) -> None:
+        read, sources, warnings = read_environment({"OTEL_TRACES_EXPORTER": text})
+        assert read == document
+        assert set(sources.values()) == {"OTEL_TRACES_EXPORTER"}
+        assert warnings == []
+
+    @pytest.mark.parametrize(
+        ("text", "ignored"), [("zipkin,otlp", "zipkin"), ("none,otlp", "none"), ("x,otlp,jaeger", "x, jaeger")]
+    )
+    def test_unknown_ones_are_ignored_one_by_one(self, text: str, ignored: str) -> None:
+        document, _sources, (warning,) = read_environment({"OTEL_TRACES_EXPORTER": text})
+        assert document == {"exporter": {"type": "otlp"}}
+        assert (
+            warning
+            == f"OTEL_TRACES_EXPORTER={text!r}: {ignored} is ignored: expected otlp, console, otlp/stdout, none (none alone)"
+        )
+
+    def test_of_unknown_ones_alone_nothing_is_set(self) -> None:
+        document, sources, warnings = read_environment({"OTEL_TRACES_EXPORTER": "zipkin"})
+        assert (document, sources, len(warnings)) == ({}, {}, 1)
+
+
+class TestExporterPlugins:
+    @pytest.mark.parametrize(
+        ("text", "document"),
+        [
+            ("Company", {"exporter": {"type": "plugin", "plugin": "Company"}}),
+            ("Company,otlp", {"exporter": {"type": "otlp"}, "exporters": [{"type": "plugin", "plugin": "Company"}]}),
+            ("console", {"exporter": {"type": "console"}}),
+        ],
+    )
+    def test_installed_ones_are_taken(self, text: str, document: dict[str, Any]) -> None:
+        read, sources, warnings = read_environment({"OTEL_TRACES_EXPORTER": text}, exporter_plugins=lambda: {"Company", "console"})
+        assert read == document
+        assert set(sources.values()) == {"OTEL_TRACES_EXPORTER"}
+        assert warnings == []
+
+    def test_others_are_ignored_and_the_installed_ones_named(self) -> None:
+        document, _sources, (warning,) = read_environment({"OTEL_TRACES_EXPORTER": "zipkin"}, exporter_plugins=lambda: {"company"})
+        assert document == {}
+        assert warning.endswith("zipkin is ignored: expected otlp, console, otlp/stdout, none, company (none alone)")
+
+    def test_nobody_looks_for_them_without_need(self) -> None:
+        def fail() -> set[str]:
+            raise AssertionError
+
+        assert read_environment({"OTEL_TRACES_EXPORTER": "otlp,console"}, exporter_plugins=fail)[2] == []
+
+    def test_more_than_a_file_may_have_are_cut(self) -> None:
+        names = {f"plugin{number}" for number in range(20)}
+        document, _sources, _warnings = read_environment({"OTEL_TRACES_EXPORTER": ",".join(names)}, exporter_plugins=lambda: names)
+        assert len(document["exporters"]) == 8
+
+
+class TestEndpointsOfGrpc:
+    """They may be without a scheme; whether they are encrypted then is a variable of its own."""
+
+    @pytest.mark.parametrize("value", ["collector:4317", "[::1]:4317", "collector"])
+    @pytest.mark.parametrize(("insecure", "scheme"), [("", "https"), ("false", "https"), ("1", "https"), ("TRUE", "http")])
+    def test_get_one(self, value: str, insecure: str, scheme: str) -> None:
+        document, _sources, warnings = read_environment(
+            {f"{OTLP}PROTOCOL": "grpc", f"{OTLP}ENDPOINT": value, f"{OTLP}INSECURE": insecure}
+        )
+        assert document["exporter"] == {"protocol": "grpc", "endpoint": f"{scheme}://{value}"}
+        assert warnings == []
+
+    def test_of_traces_have_a_variable_of_their_own(self) -> None:
+        environ = {
+            f"{OTLP}PROTOCOL": "grpc",
+            f"{OTLP}INSECURE": "false",
+            f"{TRACES}INSECURE": "true",
+            f"{OTLP}ENDPOINT": "general:4317",
+            f"{TRACES}ENDPOINT": "traces:4317",
+        }
+        document, _sources, _warnings = read_environment(environ)
+        assert (document["exporter"]["endpoint"], document["exporter"]["tracesEndpoint"]) == (
+            "https://general:4317",
+            "http://traces:4317/",
+        )
+
+    @pytest.mark.parametrize("value", ["http://collector:4317", "https://collector", "unix:/run/collector.sock"])
+    def test_that_have_one_keep_it(self, value: str) -> None:
+        document, _sources, _warnings = read_environment(
+            {f"{OTLP}PROTOCOL": "grpc", f"{OTLP}ENDPOINT": value, f"{OTLP}INSECURE": "true"}
+        )
+        assert document["exporter"]["endpoint"] == value
+
+
 class TestPropagators:
     @pytest.mark.parametrize(
         ("text", "propagators", "ignored"),
@@ -249,10 +351,11 @@ class TestSamplerArgument:
         assert "sampling.ratio" not in sources
         assert warning == f"OTEL_TRACES_SAMPLER_ARG={text!r} is ignored: expected a number from 0 to 1; 1 is used"
 
-    @pytest.mark.parametrize("sampler", ["", "always_on", "parentbased_always_off", "unheard_of"])
+    @pytest.mark.parametrize("sampler", ["", "always_on", "parentbased_always_off", "not a sampler"])
     def test_means_nothing_to_other_samplers(self, sampler: str) -> None:
-        document, _sources, _warnings = read_environment({"OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": "0.5"})
+        document, _sources, warnings = read_environment({"OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": "0.5"})
         assert "ratio" not in document.get("sampling", {})
+        assert warnings[-1].startswith("OTEL_TRACES_SAMPLER_ARG='0.5' is ignored: only OTEL_TRACES_SAMPLER=traceidratio")
 
     def test_of_a_plugin_is_its_own_affair(self) -> None:
         document, sources, warnings = read_environment(

@@ -6,7 +6,7 @@ import pytest
 
 from haproxy_telemetry_agent.request_metrics import LABELS
 from haproxy_telemetry_agent.settings.explanation import SettingsError
-from haproxy_telemetry_agent.settings.metrics import MetricLabel, Metrics, Push
+from haproxy_telemetry_agent.settings.metrics import MetricLabel, Metrics, Push, push_url
 from haproxy_telemetry_agent.settings.model import parse_settings
 
 
@@ -53,3 +53,24 @@ def test_names_field_value_and_fix(fields: dict[str, Any], error: str) -> None:
 def test_what_is_pushed_goes_to_a_collector_that_is_verified() -> None:
     with pytest.raises(SettingsError, match=r"^exporter\.tls\.insecureSkipVerify: true excludes metrics\.push"):
         parse_settings({"exporter": {"tls": {"insecureSkipVerify": True}}, "metrics": {"push": {"enabled": True}}})
+
+
+@pytest.mark.parametrize(
+    ("exporter", "endpoint", "url"),
+    [
+        ({}, None, "http://localhost:4318/v1/metrics"),
+        ({"endpoint": "https://collector/base/"}, None, "https://collector/base/v1/metrics"),
+        ({"protocol": "grpc"}, "http://a/m", "http://a/m"),
+        ({"protocol": "grpc"}, None, None),
+        ({"endpoint": "unix:/run/collector.sock"}, None, None),
+        ({"type": "console"}, None, None),
+    ],
+)
+def test_where_metrics_are_pushed_to(exporter: dict[str, Any], endpoint: str | None, url: str | None) -> None:
+    document = {"exporter": exporter, "metrics": {"push": {"enabled": True, "endpoint": endpoint}}}
+    if url is None:
+        with pytest.raises(SettingsError, match=r"metrics\.push\.endpoint: missing"):
+            parse_settings(document)
+    else:
+        settings = parse_settings(document)
+        assert push_url(settings.metrics.push, settings.exporter) == url

@@ -20,14 +20,18 @@ profile: Standard
 processingTimeout: 5ms
 listen: {spop: "unix:/run/spoa.sock", records: "[::1]:10514", http: ":9464"}
 exporter:
+  type: file
   endpoint: https://collector:4318
   tracesEndpoint: https://collector:4318/custom
   protocol: http/protobuf
   compression: none
   timeout: 500ms
-  headers: [{name: X-Api-Key, value: "s3cret, with spaces"}]
+  headers: [{name: X-Api-Key, value: "s3cret, with spaces", valueFile: null}]
   tls: {caFile: /ca, certificateFile: /cert, keyFile: /key, insecureSkipVerify: false}
-  batch: {maxQueueSpans: 10, maxQueueBytes: 1024, maxBatchSpans: 10, delay: 0s, retry: 1m}
+  batch: {maxQueueSpans: 10, maxQueueBytes: 1024, maxBatchSpans: 10, dropPolicy: Oldest, delay: 0s, retry: 1m}
+  file: {path: /traces.jsonl, maxBytes: 65536}
+  plugin:
+exporters: []
 sampling:
   type: ParentBasedTraceIDRatio
   ratio: 0.25
@@ -91,8 +95,9 @@ minilanguage:
   serverSpans: [Upstream]
 resource: {serviceName: edge, attributes: {deployment.environment.name: prod}}
 log: {level: warn, format: json}
-limits: {maxConnections: 1, maxFrameSizeBytes: 256, maxRecordBytes: 1024}
+limits: {maxConnections: 1, maxFrameSizeBytes: 256, maxRecordBytes: 1024, maxMemoryBytes: 67108864}
 shutdownTimeout: 30s
+drainTimeout: 2s
 """
 
 
@@ -178,7 +183,10 @@ class TestErrors:
             ("listen.http", 9464, "expected text, got a whole number"),
             ("exporter.endpoint", "collector:4318", "expected a http:// or https:// URL, such as http://collector:4318"),
             ("exporter.endpoint", "grpc://collector", "expected a http:// or https:// URL, such as http://collector:4318"),
-            ("exporter.protocol", "grpc", "expected one of http/protobuf"),
+            ("exporter.protocol", "http/json", "expected one of http/protobuf, grpc"),
+            ("exporter.type", "zipkin", "expected one of otlp, console, file, plugin, none"),
+            ("exporter.batch.dropPolicy", "Random", "expected one of Newest, Oldest"),
+            ("exporter.file.maxBytes", 1, "expected a whole number >= 65536"),
             ("exporter.compression", "zstd", "expected one of none, gzip"),
             ("exporter.timeout", "10", "expected a whole number with us, ms, s or m, such as 10s"),
             ("exporter.timeout", "1.5s", "expected a whole number with us, ms, s or m, such as 10s"),
@@ -220,7 +228,14 @@ class TestErrors:
                 {"exporter": {"headers": [{"name": "a", "value": "b"}, {"name": "two words", "value": "b"}]}},
                 "exporter.headers[1].name: 'two words': expected an HTTP header's name",
             ),
-            ({"exporter": {"headers": [{"name": "a"}]}}, "exporter.headers[0].value: missing; it has no default"),
+            (
+                {"exporter": {"headers": [{"name": "a"}]}},
+                "exporter.headers[0].value: missing; it has no default: set it, or valueFile",
+            ),
+            (
+                {"exporters": [{}, {"timeout": "soon"}]},
+                "exporters[1].timeout: 'soon': expected a whole number with us, ms, s or m, such as 10s",
+            ),
             (
                 {"propagation": {"propagators": ["tracecontext", "ottrace"]}},
                 "propagation.propagators[1]: 'ottrace': expected one of tracecontext, baggage, b3, b3multi, jaeger, xray, none",
@@ -237,8 +252,8 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("document", "path", "known"),
         [
-            ({"exporters": {}}, "exporters", "profile, processingTimeout, listen, exporter, sampling"),
-            ({"exporter": {"url": "x"}}, "exporter.url", "endpoint, tracesEndpoint, protocol"),
+            ({"exporting": {}}, "exporting", "profile, processingTimeout, listen, exporter, exporters, sampling"),
+            ({"exporter": {"url": "x"}}, "exporter.url", "type, endpoint, tracesEndpoint, protocol"),
             (
                 {"exporter": {"batch": {"max_batch_spans": 1}}},
                 "exporter.batch.max_batch_spans",
@@ -259,16 +274,8 @@ class TestErrors:
                 {"sampling": {"ratio": 0.5}},
                 "sampling.ratio: 0.5 with type ParentBasedAlwaysOn: a ratio is required by, and only allowed with",
             ),
-            (
-                {"exporter": {"batch": {"maxQueueSpans": 9, "maxBatchSpans": 10}}},
-                "exporter.batch.maxBatchSpans: 10 is more than maxQueueSpans 9",
-            ),
-            ({"exporter": {"tls": {"certificateFile": "/c"}}}, "exporter.tls: certificateFile and keyFile belong together"),
             ({"exporter": {"tls": {"keyFile": "/k"}}}, "exporter.tls: certificateFile and keyFile belong together"),
-            (
-                {"exporter": {"tls": {"insecureSkipVerify": True, "caFile": "/c"}}},
-                "exporter.tls.insecureSkipVerify: true excludes caFile",
-            ),
+            ({"exporters": [{}, {"tls": {"keyFile": "/k"}}]}, "exporters[1].tls: certificateFile and keyFile belong together"),
             ({"listen": {"spop": ":1", "records": ":1"}}, "listen: spop, records and http must be three different addresses"),
         ],
     )

@@ -48,6 +48,7 @@ def rules(*changes: dict[str, Any]) -> dict[str, Any]:
         (rules({"networks": ["x"]}), "sampling.rules[2].networks[0]: 'x': expected a network in CIDR notation, such as 10.0.0.0/8"),
         (rules({"networks": ["::1"] * 13}), "sampling.rules[2].networks: "),
         # Paths.
+        (rules({"header": "x-canary"}), "sampling.rules[2].header: 'x-canary': expected a mapping, got text"),
         (rules({"path": 5}), "sampling.rules[2].path: 5: expected text or a mapping, got a whole number"),
         (rules({"path": "api"}), "sampling.rules[2].path: 'api': a path begins with /: write /api"),
         (rules({"path": ""}), "sampling.rules[2].path: '': expected 1 to 512 characters"),

@@ -89,6 +89,14 @@ class TestTogether:
         assert sources == {}
         assert warnings == ["OTEL_TRACES_SAMPLER is ignored: with profile Stream HAProxy decides, and runs no plugin"]
 
+    def test_an_exporter_of_the_file_needs_no_plugin_of_the_environment(self, load: Load) -> None:
+        exporter = load("exporter: {type: console}", OTEL_TRACES_EXPORTER="otlp_proto_http").settings.exporter
+        assert (exporter.type, exporter.plugin) == ("console", None)
+
+    def test_a_plugin_of_the_environment_is_one_that_is_installed(self) -> None:
+        exporter = load_settings(None, {"OTEL_TRACES_EXPORTER": "otlp_proto_http"}).settings.exporter
+        assert (exporter.type, exporter.plugin) == ("plugin", "otlp_proto_http")
+
     @pytest.mark.parametrize(
         ("text", "environ", "sources"),
         [

@@ -78,7 +78,7 @@ def test_the_defaults_are_in_order() -> None:
         ({"samples": [{"name": "retries", "fetch": "src"}]}, "spans.samples[0].name: 'retries': the attribute haproxy.retries"),
         (
             {"samples": [{"name": "a", "fetch": "src"}, {"name": "a", "fetch": "dst"}]},
-            "spans.samples[1].name: 'a': the attribute haproxy.a can't stand beside haproxy.a",
+            "spans.samples[1].name: 'a': the attribute haproxy.a is there already: rename it",
         ),
         ({"samples": [{"name": "A", "fetch": "src"}]}, "spans.samples[0].name: 'A': expected a name"),
         ({"samples": [{"name": "a", "fetch": "src", "at": "Later"}]}, "spans.samples[0].at: 'Later': expected one of Request"),

@@ -38,12 +38,12 @@ RECORD = {
     "seen": "-",
     "routed": "-",
     "parent": "-",
+    "HPO": "/x/200",
+    "HQ": "",
     "host": "-",
     "user_agent": "-",
     "ID": "-",
     "tracestate": "-",
-    "HPO": "/x/200",
-    "HQ": "",
 }
 """GET /x/200, answered by server one with 200; no answer of the agent's, and nothing that only the start could tell."""
 

@@ -285,6 +285,11 @@ class TestTls:
         assert (server.get("tls.protocol.name"), server.get("tls.protocol.version")) == (name, version)
         assert server["tls.resumed"] is False
 
+    @pytest.mark.parametrize("extras", [{}, {"tls.version": "-"}])
+    def test_a_connection_without_tls_has_resumed_nothing(self, ending: Callable[..., Ending], extras: dict[str, str]) -> None:
+        server = Both(with_options(tls=True), ending(), {**extras, "tls.resumed": "0"}).server
+        assert "tls.resumed" not in server
+
 
 class TestGrpc:
     def test_a_call(self, ending: Callable[..., Ending]) -> None:

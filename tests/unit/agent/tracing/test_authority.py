@@ -4,6 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from haproxy_telemetry_agent.tracing import authority as authority_module
 from haproxy_telemetry_agent.tracing.authority import split_authority
 
 
@@ -39,3 +40,9 @@ def test_split(authority: str, address: str, port: int | None) -> None:
 def test_any_text_gives_an_address_and_a_port_that_is_one(authority: str) -> None:
     _address, port = split_authority(authority)
     assert port is None or 0 < port < 65_536
+
+
+def test_what_is_too_long_for_a_host_is_not_remembered() -> None:
+    authority_module._remembered.cache_clear()
+    assert split_authority("a" * 5000 + ":80") == ("a" * 5000, 80)
+    assert authority_module._remembered.cache_info().currsize == 0

@@ -14,6 +14,7 @@ from haproxy_telemetry_agent.tracing.connection import Connection, ConnectionTra
 from haproxy_telemetry_agent.tracing.context import MAX_DERIVED_SPAN_IDS, SpanContext, SpanId, TraceId, derived_span_id
 from haproxy_telemetry_agent.tracing.limits import SpanLimits
 from haproxy_telemetry_agent.tracing.request import Request
+from haproxy_telemetry_agent.tracing.sampling.keep import Keeper
 from haproxy_telemetry_agent.tracing.sampling.sampler import AlwaysOff, AlwaysOn, Decision, ParentBased, Ratio, Sampler
 from haproxy_telemetry_agent.tracing.span import Attribute, Span, SpanKind, SpanStatus
 
@@ -323,3 +324,25 @@ def test_the_users_unique_id_is_kept(trace: Trace) -> None:
 
 def test_a_frontend_that_chose_no_backend_names_none(trace: Trace) -> None:
     assert "haproxy.backend.name" not in attributes_of(trace(b="mail", ts="PR", **NO_SERVER, **NO_BYTES).spans[0])
+
+
+def test_attributes_of_the_users_own_are_on_both_spans(connection_record: Record) -> None:
+    tracer = ConnectionTracer(sampler=AlwaysOn(), attributes=(("deployment.region", "eu-1"),))
+    assert [attributes_of(span)["deployment.region"] for span in tracer.trace(END, connection_record()).spans] == ["eu-1", "eu-1"]
+
+
+class TestKeeping:
+    def test_an_error_that_was_not_sampled_is_kept_and_says_so(self, connection_record: Record) -> None:
+        tracer = ConnectionTracer(sampler=AlwaysOff(), keeper=Keeper(errors=True))
+        connection = tracer.trace(END, connection_record(ts="SC"))
+        server, client = connection.spans
+        assert (connection.reason, attributes_of(server)["haproxy.sampling.reason"]) == ("error", "error")
+        assert {(span.flags & 1, span.tracestate) for span in (server, client)} == {(0, "")}
+
+    def test_what_went_well_is_not_however_long_it_lasted(self, connection_record: Record) -> None:
+        tracer = ConnectionTracer(sampler=AlwaysOff(), keeper=Keeper(errors=True, slower_than_seconds=0.001))
+        assert tracer.trace(END, connection_record()).spans == []
+
+    def test_errors_are_kept_only_if_asked_for(self, connection_record: Record) -> None:
+        tracer = ConnectionTracer(sampler=AlwaysOff(), keeper=Keeper(slower_than_seconds=0.001))
+        assert tracer.trace(END, connection_record(ts="SC")).spans == []

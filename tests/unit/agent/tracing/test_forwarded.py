@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from haproxy_telemetry_agent.tracing import forwarded as forwarded_module
 from haproxy_telemetry_agent.tracing.forwarded import (
     MAX_HEADER_CHARACTERS,
     MAX_HOPS,
@@ -202,3 +203,9 @@ def test_any_text_is_read_or_ignored(forwarded: str, others: str) -> None:
         found = reader.read(PROXY, {"forwarded": forwarded, **dict.fromkeys(keys, others)})
         assert found.address is None or ipaddress.ip_address(found.address)
         assert found.scheme in (None, "http", "https")
+
+
+def test_what_is_too_long_for_an_address_is_not_remembered() -> None:
+    forwarded_module._read_node.cache_clear()
+    assert ALL.read(PROXY, {"x-forwarded-for": "1" * 4000}) == Forwarded()
+    assert forwarded_module._read_node.cache_info().currsize == 0

@@ -33,6 +33,11 @@ class TestContain:
     def test_what_is_no_address_is_nowhere(self, address: str | None) -> None:
         assert not Networks(["0.0.0.0/0", "::/0"]).contain(address)
 
+    def test_what_is_too_long_for_an_address_is_not_remembered(self) -> None:
+        networks = Networks(["0.0.0.0/0"])
+        assert not networks.contain("1" * 5000)
+        assert networks._look_up.cache_info().currsize == 0
+
     def test_an_ipv4_client_of_a_socket_for_both(self) -> None:
         assert Networks(["192.0.2.0/24"]).contain("::ffff:192.0.2.1")
         assert not Networks(["192.0.2.0/24"]).contain("::192.0.2.1")

@@ -44,6 +44,24 @@ def test_an_event_that_comes_again_keeps_its_first_time() -> None:
     assert add_stamp(add_stamp(None, 0, NOW), 0, NOW + 7) == add_stamp(None, 0, NOW)
 
 
+@pytest.mark.parametrize("now_unix_micro", [-(1 << 63), -1, 0, 5, 1 << 53, (1 << 64) - 1])
+def test_what_is_no_time_is_not_taken(now_unix_micro: int) -> None:
+    assert add_stamp(None, 0, now_unix_micro) == [None] * EVENT_COUNT
+    assert add_stamp([NOW, *[None] * 7], 3, now_unix_micro) == [NOW, *[None] * 7]
+
+
 @pytest.mark.parametrize("stamps", [[], [None] * 8, [1, 2, 3], [NOW, 1], [NOW] * 9])
 def test_what_is_none_of_ours_has_no_times(stamps: list[int | None]) -> None:
     assert stamps_unix_micro(stamps) == [None] * EVENT_COUNT
+
+
+@pytest.mark.parametrize("now", [-1, 1 << 62, -(1 << 63), (1 << 64) - 1])
+def test_what_can_be_no_time_is_left_out(now: int) -> None:
+    assert add_stamp(None, 0, now) == [None] * EVENT_COUNT
+
+
+@given(stamps=st.lists(st.none() | st.integers(-(1 << 63), (1 << 64) - 1), max_size=EVENT_COUNT), now=st.integers(0, (1 << 64) - 1))
+def test_whatever_a_token_says_what_is_added_fits_in_one(stamps: list[int | None], now: int) -> None:
+    for event in range(EVENT_COUNT):
+        added = add_stamp(stamps, event, now)
+        assert all(stamp is None or -(1 << 63) <= stamp < 1 << 64 for stamp in added)

@@ -62,10 +62,21 @@ def test_long_text_is_cut_and_everything_else_stays(state: State) -> None:
     assert msgspec.structs.replace(decoded, host=None, user_agent=None, extras=None) == msgspec.structs.replace(
         state, host=None, user_agent=None, extras=None
     )
-    assert (decoded.extras or {}).items() <= (state.extras or {}).items()
+    for key, kept_text in (decoded.extras or {}).items():
+        assert state.extras is not None
+        assert state.extras[key].startswith(kept_text)
+        assert key.startswith("q.") or state.extras[key] == kept_text
     for kept, whole in ((decoded.host, state.host), (decoded.user_agent, state.user_agent)):
         assert (kept is None) == (whole is None)
         assert (whole or "").startswith(kept or "")
+
+
+def test_a_text_that_is_too_long_does_not_keep_out_the_others() -> None:
+    """A header that is shown is cut; one that says where the client is, is left out: half of it would say another client."""
+    extras = {"q.a": "1", "q.long": "x" * 8000, "long": "y" * 8000, "q.b": "2"}
+    decoded = decode_state(encode_state(State(VERSION, extras=extras)))
+    assert decoded is not None
+    assert decoded.extras == {"q.a": "1", "q.long": "x" * 512, "q.b": "2"}
 
 
 @given(state=states(st.text(max_size=400)))
@@ -104,6 +115,7 @@ def test_elements_of_an_earlier_agent_are_enough() -> None:
         pytest.param(urlsafe_b64encode(msgspec.msgpack.encode({"version": 1})).decode(), id="a map"),
         pytest.param(urlsafe_b64encode(msgspec.msgpack.encode([VERSION]) + b"\x00").decode(), id="more behind it"),
         pytest.param(token_of(VERSION, 7)[:-2], id="cut"),
+        pytest.param(token_of(VERSION, 7, 8, None, "h" * 3100), id="longer than any of ours"),
         pytest.param("", id="empty"),
         pytest.param("-", id="absent"),
         pytest.param("!!!!", id="no base64"),
@@ -119,3 +131,16 @@ def test_what_is_no_token_of_ours(token: str) -> None:
 def test_any_text_is_a_state_or_none(token: str) -> None:
     state = decode_state(token)
     assert state is None or state.version == VERSION
+
+
+def test_a_long_text_does_not_take_the_place_of_those_behind_it() -> None:
+    extras = {"q.short": "a", "x-forwarded-for": "b" * 3_000, "q.last": "c"}
+    decoded = decode_state(encode_state(State(1, extras=extras)))
+    assert decoded is not None
+    assert decoded.extras == {"q.short": "a", "q.last": "c"}
+
+
+def test_of_a_long_header_the_beginning_is_taken() -> None:
+    decoded = decode_state(encode_state(State(1, extras={"q.long": "b" * 3_000})))
+    assert decoded is not None
+    assert decoded.extras == {"q.long": "b" * 512}

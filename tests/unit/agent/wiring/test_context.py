@@ -46,5 +46,6 @@ def test_a_callers_decision_is_only_touched_where_something_overrides_it(samplin
 def test_a_caller_that_is_not_believed_is_linked_to_if_asked() -> None:
     plan = Plan(trusted_networks=("10.0.0.0/8",), link_untrusted=True)
     (line,) = [line for line in context_lines(plan) if "txn.otel.link" in line]
-    assert line.endswith("!{ var(txn.otel.trusted) -m found }")
+    assert "!{ var(txn.otel.trusted) -m found }" in line
+    assert line.startswith("http-request set-var-fmt(txn.otel.link) 00-%[req.fhdr(traceparent)")
     assert not [line for line in context_lines(Plan()) if "txn.otel.link" in line]

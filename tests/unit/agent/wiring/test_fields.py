@@ -5,7 +5,7 @@ import re
 import pytest
 
 from haproxy_telemetry_agent.wiring.field import Field
-from haproxy_telemetry_agent.wiring.fields import FIELDS, arguments, captured_at_response, fallbacks, record_fields
+from haproxy_telemetry_agent.wiring.fields import FIELDS, LONG_FIELDS, arguments, captured_at_response, fallbacks, record_fields
 from haproxy_telemetry_agent.wiring.formats import FORMATS
 from haproxy_telemetry_agent.wiring.names import variable_name
 from haproxy_telemetry_agent.wiring.plan import Capture, Plan
@@ -33,7 +33,7 @@ def test_a_row_reaches_the_agent_in_some_way_and_says_what_it_means(field: Field
 @each_field
 def test_what_haproxy_falls_back_to_is_what_it_would_have_told_the_agent(field: Field) -> None:
     if field.fallback is not None:
-        assert field.fallback == field.argument
+        assert field.fallback.removesuffix(",bytes(0,512)") == field.argument
         assert field.record == f"%[var({variable_name(field.name)})]"
 
 
@@ -53,10 +53,11 @@ def test_the_lists_are_the_rows_in_their_order() -> None:
 
 
 def test_text_that_clients_choose_comes_last_in_the_record() -> None:
-    """A record that HAProxy cuts (``len``) should have lost the path, not the trace."""
-    names = [field.name for field in record_fields(Plan())]
+    """A record that HAProxy cuts (``len``) should have lost these, not the trace."""
+    names = [field.name for field in record_fields(Plan(captures=(Capture("q.x", "req.fhdr(x)"),)))]
     assert names[:2] == ["traceparent", "state"]
-    assert names[-2:] == ["HPO", "HQ"]
+    assert names[-6:] == ["HQ", "q.x", *LONG_FIELDS]
+    assert LONG_FIELDS == ("host", "user_agent", "ID", "tracestate")
 
 
 def test_what_the_user_asked_for_is_where_it_belongs() -> None:
@@ -75,9 +76,29 @@ def test_what_the_user_asked_for_is_where_it_belongs() -> None:
         "x.e": "%[bytes_in]",
     }.items()
     assert "s.c" not in {field.name for field in record_fields(plan)}
-    assert [(field.name, field.fallback) for field in fallbacks(plan)][-1] == ("q.a-b", "req.fhdr(a-b)")
+    assert [(field.name, field.fallback) for field in fallbacks(plan)][-1] == ("q.a-b", "req.fhdr(a-b),bytes(0,512)")
     assert [(field.name, field.variable_name, field.fallback) for field in captured_at_response(plan)] == [
-        ("r.d", "txn.otel.c2", "res.fhdr(d)")
+        ("r.d", "txn.otel.c2", "res.fhdr(d),bytes(0,512)")
+    ]
+
+
+def test_only_headers_that_are_shown_are_cut() -> None:
+    """A sample may be a number; the header of a proxy in front is read from its end."""
+    captures = (
+        Capture("q.a", "req.fhdr(a)"),
+        Capture("x.length", "req.fhdr(a),length"),
+        Capture("x.a", "req.fhdr(a)"),
+        Capture("x-forwarded-for", "req.fhdr(x-forwarded-for)"),
+    )
+    assert [field.fallback for field in fallbacks(Plan(captures=captures))][-4:] == [
+        "req.fhdr(a),bytes(0,512)",
+        "req.fhdr(a),length",
+        "req.fhdr(a)",
+        "req.fhdr(x-forwarded-for)",
+    ]
+    assert [field.condition for field in fallbacks(Plan(captures=captures))][-4:] == [
+        *[""] * 3,
+        "{ req.fhdr(x-forwarded-for) -m len 0:1024 }",
     ]
 
 

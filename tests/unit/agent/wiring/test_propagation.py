@@ -6,13 +6,14 @@ import re
 import pytest
 
 from haproxy_telemetry_agent.wiring.field import Field
-from haproxy_telemetry_agent.wiring.formats import PROPAGATORS
+from haproxy_telemetry_agent.wiring.formats import FORMATS, PROPAGATORS
 from haproxy_telemetry_agent.wiring.frontend import render_frontend
 from haproxy_telemetry_agent.wiring.names import variable_name
 from haproxy_telemetry_agent.wiring.plan import Plan
 from haproxy_telemetry_agent.wiring.propagation import (
     extraction_lines,
     injection_lines,
+    link_lines,
     propagation_arguments,
     trust_lines,
     trusted_condition,
@@ -116,3 +117,26 @@ def test_a_decision_that_is_left_to_us_is_by_the_trace_id() -> None:
     (line,) = [line for line in extraction_lines(["xray"], sampled=sampled) if "decided" in line]
     assert "-00 if " in line
     assert "!{ decided by req.fhdr(x-amzn-trace-id,1)," in line
+
+
+class TestLinks:
+    TRUSTED = "{ var(txn.otel.trusted) -m found }"
+
+    def test_every_format_that_is_read_is_linked_to(self) -> None:
+        for row in FORMATS:
+            lines = link_lines([row.propagator], trusted=self.TRUSTED)
+            assert all("set-var-fmt(txn.otel.link)" in line for line in lines)
+            made = [line for line in lines if f"!{self.TRUSTED}" in line]
+            assert [any(reading.valid in line for line in made) for reading in row.readings] == [True] * len(row.readings)
+            assert len(made) == len(row.readings)
+
+    def test_the_first_format_wins(self) -> None:
+        made = [line for line in link_lines(PROPAGATORS, trusted=self.TRUSTED) if f"!{self.TRUSTED}" in line]
+        assert ["!{ var(txn.otel.link) -m found }" in line for line in made] == [False] + [True] * (len(made) - 1)
+
+    @pytest.mark.parametrize("propagators", SELECTIONS[:12], ids=" ".join)
+    def test_haproxy_can_take_the_lines(self, propagators: list[str]) -> None:
+        wanted = f"{UNANSWERED} !{{ var({variable_name('excluded')}) -m found }}"
+        for line in link_lines(propagators, unanswered=wanted, trusted=self.TRUSTED):
+            assert len(line) < MAX_LINE_CHARACTERS
+            assert len(line.split()) <= MAX_LINE_WORDS

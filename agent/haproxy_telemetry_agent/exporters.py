@@ -1,0 +1,276 @@
+"""What the settings say of the export, made into the objects that do it: one exporter with its own queue for each destination."""
+
+import asyncio
+import os
+import random
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from .export import (
+    Backoff,
+    BatchPolicy,
+    Exporter,
+    ExportObserver,
+    SpanQueue,
+    Transport,
+    encode_request,
+    encode_resource,
+    encode_scope,
+)
+from .export.headers import Headers, HeadersError
+from .export.json_lines import JsonLinesTransport, append_to_file, write_to_stdout
+from .export.otlp_http import OtlpHttpTransport
+from .export.proxy import find_proxy
+from .export.tls import TlsError, TlsFiles
+from .resource import resource_attributes
+from .settings import Settings, SettingsError, duration_seconds
+from .settings.exporter import DEFAULT_HTTP_ENDPOINT, Batch
+from .settings.exporter import Exporter as ExporterSettings
+from .tracing.semconv import SCHEMA_URL
+from .version import VERSION
+
+__all__ = [
+    "SCOPE_NAME",
+    "Exporters",
+    "Replacement",
+    "check_exporters",
+    "describe_destinations",
+    "grpc_target",
+    "make_exporters",
+    "make_replacements",
+]
+
+SCOPE_NAME = "haproxy-telemetry-agent"
+_USER_AGENT = f"{SCOPE_NAME}/{VERSION}"
+_DEFAULT_ENDPOINTS = {"http/protobuf": DEFAULT_HTTP_ENDPOINT, "grpc": "http://localhost:4317"}
+
+_Encode = Callable[[Sequence[bytes]], bytes]
+
+
+class Replacement(NamedTuple):
+    """What changed settings say of one destination."""
+
+    batch: Batch
+    transport: Transport
+
+
+class Exporters:
+    """All destinations as one: each gets every span, and none waits for another.
+
+    Args:
+        exporters: one for each destination; there may be none.
+    """
+
+    def __init__(self, exporters: Sequence[Exporter]) -> None:
+        self._exporters = exporters
+        self.queues = [exporter.queue for exporter in exporters]
+        # One destination is the rule: no call in between then.
+        self.offer: Callable[[bytes], None] = exporters[0].offer if len(exporters) == 1 else self._offer
+        """Queue one encoded span everywhere; never waits."""
+
+    def start(self) -> None:
+        """Start the workers on the running loop."""
+        for exporter in self._exporters:
+            exporter.start()
+
+    def replace(self, replacements: Sequence["Replacement"]) -> None:
+        """Go on with changed settings; there must be one for each destination, in the same order. The queues stay."""
+        for exporter, (batch, transport) in zip(self._exporters, replacements, strict=True):
+            exporter.replace(transport, _make_policy(batch))
+            exporter.queue.resize(
+                max_spans=batch.max_queue_spans, max_bytes=batch.max_queue_bytes, drop_oldest=batch.drop_policy == "Oldest"
+            )
+
+    def waiting(self) -> int:
+        """How many spans wait, in all queues."""
+        return sum(map(len, self.queues))
+
+    def shed(self) -> None:
+        """Drop the older half of what waits, and all that is offered until ``resume``: there is no memory for it."""
+        for exporter in self._exporters:
+            exporter.shed()
+
+    def resume(self) -> None:
+        """Take spans again."""
+        for exporter in self._exporters:
+            exporter.resume()
+
+    async def close(self, timeout_seconds: float) -> None:
+        """Send what is queued, all at the same time, for at most ``timeout_seconds``."""
+        await asyncio.gather(*(exporter.close(timeout_seconds) for exporter in self._exporters))
+
+    def _offer(self, span: bytes) -> None:
+        for exporter in self._exporters:
+            exporter.offer(span)
+
+
+def make_exporters(settings: Settings, observe: Callable[[str], ExportObserver]) -> Exporters:
+    """All exporters that checked settings describe; must be called on a running loop.
+
+    Args:
+        settings: checked settings.
+        observe: makes the observer of the destination of this name.
+
+    Raises:
+        SettingsError: a file can't be used, or a package is missing.
+    """
+    encode = _make_encoder(settings)
+    return Exporters([_make_exporter(exporter, field, encode, observe(field)) for field, exporter in settings.destinations()])
+
+
+def make_replacements(settings: Settings) -> list[Replacement]:
+    """What ``Exporters.replace`` takes.
+
+    Raises:
+        SettingsError: as ``make_exporters``.
+    """
+    encode = _make_encoder(settings)
+    return [Replacement(exporter.batch, _make_transport(exporter, field, encode)) for field, exporter in settings.destinations()]
+
+
+def check_exporters(settings: Settings) -> None:
+    """Whether checked settings can be had on this machine.
+
+    Raises:
+        SettingsError: a file can't be used, or a package is missing.
+    """
+    for field, exporter in settings.destinations():
+        _make_transport(exporter, field, partial(encode_request, b"", b"", ""))
+
+
+def describe_destinations(settings: Settings) -> str:
+    """Where spans go, for the start-up log."""
+    return ", ".join(_destination(exporter) for _field, exporter in settings.destinations()) or "nowhere"
+
+
+def grpc_target(url: str) -> str:
+    """What gRPC is told to connect to: ``host:port`` of a URL (the scheme's port, as in HTTP, if it names none), ``unix:/path``."""
+    if url.startswith("unix:"):
+        return url
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+
+
+def _make_encoder(settings: Settings) -> _Encode:
+    resource = resource_attributes(service_name=settings.resource.service_name, attributes=settings.resource.attributes)
+    return partial(encode_request, encode_resource(resource), encode_scope(SCOPE_NAME, VERSION), SCHEMA_URL)
+
+
+def _destination(exporter: ExporterSettings) -> str:
+    if exporter.type == "console":
+        return "standard output"
+    if exporter.type == "file":
+        return exporter.file.path or ""
+    if exporter.type == "plugin":
+        return f"plug-in {exporter.plugin}"
+    base = exporter.traces_endpoint or exporter.endpoint or _DEFAULT_ENDPOINTS[exporter.protocol]
+    if exporter.protocol == "grpc":
+        return base
+    if base.startswith("unix:"):
+        return f"{base} (/v1/traces)"
+    return exporter.traces_endpoint or base.rstrip("/") + "/v1/traces"
+
+
+def _make_exporter(settings: ExporterSettings, field: str, encode: _Encode, observer: ExportObserver) -> Exporter:
+    batch = settings.batch
+    return Exporter(
+        transport=_make_transport(settings, field, encode),
+        queue=SpanQueue(
+            max_spans=batch.max_queue_spans, max_bytes=batch.max_queue_bytes, drop_oldest=batch.drop_policy == "Oldest"
+        ),
+        policy=_make_policy(batch),
+        backoff=Backoff(random=random.random),
+        observer=observer,
+        name=field,
+    )
+
+
+def _make_policy(batch: Batch) -> BatchPolicy:
+    return BatchPolicy(batch.max_batch_spans, duration_seconds(batch.delay), duration_seconds(batch.retry))
+
+
+def _make_transport(settings: ExporterSettings, field: str, encode: _Encode) -> Transport:
+    if settings.type == "console":
+        return JsonLinesTransport(encode=encode, write=write_to_stdout)
+    if settings.type == "file" and settings.file.path is not None:
+        return JsonLinesTransport(encode=encode, write=_open_file(settings.file.path, settings.file.max_bytes, field))
+    if settings.type == "plugin" and settings.plugin is not None:
+        return _make_plugin(settings.plugin, field, encode)
+    try:
+        return _make_otlp(settings, field, encode)
+    except (TlsError, HeadersError) as error:
+        raise SettingsError(str(error) if isinstance(error, TlsError) else f"{field}.headers: {error}") from None
+
+
+def _make_plugin(name: str, field: str, encode: _Encode) -> Transport:
+    # Imported here: it drags in the SDK's tracer.
+    from .plugin_exporter import PluginExporterError, PluginTransport, load_plugin_exporter  # noqa: PLC0415
+
+    try:
+        return PluginTransport(load_plugin_exporter(name), encode=encode)
+    except PluginExporterError as error:
+        raise SettingsError(f"{field}.plugin: {name!r}: {error}") from None
+
+
+def _open_file(path: str, max_bytes: int, field: str) -> Callable[[bytes], None]:
+    """Nothing is made yet: who only checks settings may be another user."""
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise SettingsError(f"{field}.file.path: {path!r}: is in a folder that does not exist")
+    if Path(path).is_dir() or not os.access(path if Path(path).exists() else folder, os.W_OK):
+        raise SettingsError(f"{field}.file.path: {path!r}: can't be written by this user")
+    return append_to_file(Path(path), max_bytes)
+
+
+def _make_otlp(settings: ExporterSettings, field: str, encode: _Encode) -> Transport:
+    url = settings.traces_endpoint or settings.endpoint or _DEFAULT_ENDPOINTS[settings.protocol]
+    unix = url.startswith("unix:")
+    headers = Headers(
+        {header.name: header.value for header in settings.headers if header.value is not None},
+        {header.name: header.value_file for header in settings.headers if header.value_file is not None},
+    )
+    files = settings.tls
+    tls = TlsFiles(
+        f"{field}.tls",
+        ca_file=files.ca_file,
+        certificate_file=files.certificate_file,
+        key_file=files.key_file,
+        verify=not files.insecure_skip_verify,
+    )
+    secure = url.startswith("https:")
+    if not secure and (files.ca_file or files.certificate_file):
+        tls.context()  # nothing uses them, but they are easier to mend now
+    timeout_seconds = duration_seconds(settings.timeout)
+    gzip = settings.compression == "gzip"
+    if settings.protocol == "grpc":
+        try:
+            from .export.otlp_grpc import OtlpGrpcTransport  # noqa: PLC0415 - an extra
+        except ImportError:
+            raise SettingsError(
+                f"{field}.protocol: 'grpc': needs the package grpcio: install haproxy-telemetry[agent,grpc], or use http/protobuf"
+            ) from None
+        return OtlpGrpcTransport(
+            target=grpc_target(url),
+            headers=headers,
+            timeout_seconds=timeout_seconds,
+            gzip=gzip,
+            tls=tls if secure else None,
+            encode=encode,
+            user_agent=_USER_AGENT,
+        )
+    traces_url = "http://localhost/v1/traces" if unix else _destination(settings)
+    return OtlpHttpTransport(
+        url=traces_url,
+        unix_path=url.removeprefix("unix:") if unix else None,
+        proxy=None if unix else find_proxy(traces_url),
+        headers=headers,
+        timeout_seconds=timeout_seconds,
+        gzip=gzip,
+        tls=tls if secure else None,
+        encode=encode,
+        user_agent=_USER_AGENT,
+    )

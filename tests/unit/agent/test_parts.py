@@ -1,0 +1,47 @@
+"""The parts that settings make: each setting has arrived where it belongs."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from haproxy_telemetry_agent.parts import load_routes, make_parts
+from haproxy_telemetry_agent.settings import SettingsError, parse_settings
+from haproxy_telemetry_agent.tracing import IdGenerator
+from haproxy_telemetry_agent.tracing.routes import NO_ROUTES
+
+CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def answer(document: dict[str, object], **arguments: str) -> dict[str, str]:
+    ids = IdGenerator(random.Random(1).getrandbits)
+    parts = make_parts(parse_settings(document), {}, ids=ids, routes=None)
+    return dict(parts.answerer.answer(arguments).variables)
+
+
+def test_sampling_and_propagation_are_the_settings() -> None:
+    assert answer({"sampling": {"type": "AlwaysOn"}})["traceparent"][-1] in "13"
+    assert answer({"sampling": {"type": "AlwaysOff"}})["traceparent"][-1] in "02"
+    continued = answer({}, traceparent_1=CALLER, src="192.0.2.1")["traceparent"]
+    begun = answer({"propagation": {"trustedNetworks": ["10.0.0.0/8"]}}, traceparent_1=CALLER, src="192.0.2.1")["traceparent"]
+    assert (continued[:35] == CALLER[:35], begun[:35] == CALLER[:35]) == (True, False)
+    assert "b3" in answer({"propagation": {"propagators": ["b3"]}})
+
+
+def test_the_file_of_routes_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "routes.yaml"
+    settings = parse_settings({"spans": {"routesFile": str(path)}})
+    with pytest.raises(SettingsError, match=r"^spans.routesFile: .*routes.yaml: can't be read"):
+        load_routes(settings)
+    path.write_text("routes: []")
+    routes = load_routes(settings)
+    assert routes is not None
+    parts = make_parts(settings, {}, ids=IdGenerator(random.Random(1).getrandbits), routes=routes)
+    assert parts.attributes.routes is routes.table
+
+
+def test_without_one_there_are_no_routes() -> None:
+    settings = parse_settings({})
+    assert load_routes(settings) is None
+    parts = make_parts(settings, {}, ids=IdGenerator(random.Random(1).getrandbits), routes=None)
+    assert parts.attributes.routes is NO_ROUTES
