@@ -1,4 +1,4 @@
-"""The command line: ``run``, ``config``, ``check-config``, ``schema``, ``attributes``, ``version``.
+"""The command line: ``run``, ``config``, ``check-config``, ``schema``, ``attributes``, ``metrics``, ``version``.
 
 Exit codes: 0 fine, 1 the agent could not start, 2 wrong usage or wrong settings.
 """
@@ -89,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     command("check-config", _check_config, "Check the settings and say where each is from.")
     command("schema", _schema, "Print the JSON Schema of the settings file.", settings=False)
     command("attributes", _attributes, "Print what spans say: a reference of all attributes, in Markdown.", settings=False)
+    command("metrics", _metrics, "Print what /metrics says: a reference of all metrics, in Markdown.", settings=False)
     command("version", _version, "Print the version.", settings=False)
     return parser
 
@@ -227,6 +228,13 @@ def _schema(_options: argparse.Namespace) -> int:
 
 def _attributes(_options: argparse.Namespace) -> int:
     print(render_reference(), end="")  # noqa: T201
+    return _OK
+
+
+def _metrics(_options: argparse.Namespace) -> int:
+    from .metrics_reference import render_metrics_reference  # noqa: PLC0415 - as in _serve
+
+    print(render_metrics_reference(), end="")  # noqa: T201
     return _OK
 
 

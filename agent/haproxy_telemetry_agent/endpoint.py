@@ -4,12 +4,17 @@ Ready means listening: a collector that is away must never take HAProxy's pod ou
 answers here is the loop that answers HAProxy.
 """
 
+import asyncio
+import contextlib
 import socket
 from collections.abc import Callable
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
+
+from .request_exposition import render_requests
+from .request_metrics import RequestMetrics
 
 __all__ = ["Endpoint"]
 
@@ -23,11 +28,13 @@ class Endpoint:
     Args:
         registry: what ``/metrics`` shows.
         ready: whether both servers listen.
+        requests: what it shows besides; None: nothing.
     """
 
-    def __init__(self, *, registry: CollectorRegistry, ready: Callable[[], bool]) -> None:
+    def __init__(self, *, registry: CollectorRegistry, ready: Callable[[], bool], requests: RequestMetrics | None = None) -> None:
         self._registry = registry
         self._ready = ready
+        self._requests = requests
         self._runner: web.AppRunner | None = None
 
     async def start(self, listening: socket.socket) -> None:
@@ -45,9 +52,22 @@ class Endpoint:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def _metrics(self, request: web.Request) -> web.Response:
+    async def _metrics(self, request: web.Request) -> web.StreamResponse:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
+        response = web.StreamResponse(headers={"Content-Type": content_type})
+        await response.prepare(request)
+        # A scraper that goes away in the middle is its own affair.
+        with contextlib.suppress(ConnectionResetError):
+            if self._requests is not None:
+                openmetrics = content_type.startswith("application/openmetrics-text")
+                for part in render_requests(self._requests, openmetrics=openmetrics):
+                    await response.write(part)
+                    # A thousand series are megabytes: they are never held as a whole, and HAProxy does not wait for them.
+                    await asyncio.sleep(0)
+            # OpenMetrics' end mark is in here: it comes last.
+            await response.write(encode(self._registry))
+            await response.write_eof()
+        return response
 
     async def _healthz(self, _request: web.Request) -> web.Response:
         return web.Response(text="ok\n")

@@ -27,12 +27,13 @@ from .export.proxy import find_proxy
 from .export.tls import TlsError, TlsFiles
 from .resource import resource_attributes
 from .settings import Settings, SettingsError, duration_seconds
-from .settings.exporter import Batch
+from .settings.exporter import DEFAULT_HTTP_ENDPOINT, Batch
 from .settings.exporter import Exporter as ExporterSettings
 from .tracing.semconv import SCHEMA_URL
 from .version import VERSION
 
 __all__ = [
+    "SCOPE_NAME",
     "Exporters",
     "Replacement",
     "check_exporters",
@@ -42,9 +43,9 @@ __all__ = [
     "make_replacements",
 ]
 
-_SCOPE_NAME = "haproxy-telemetry-agent"
-_USER_AGENT = f"{_SCOPE_NAME}/{VERSION}"
-_DEFAULT_ENDPOINTS = {"http/protobuf": "http://localhost:4318", "grpc": "http://localhost:4317"}
+SCOPE_NAME = "haproxy-telemetry-agent"
+_USER_AGENT = f"{SCOPE_NAME}/{VERSION}"
+_DEFAULT_ENDPOINTS = {"http/protobuf": DEFAULT_HTTP_ENDPOINT, "grpc": "http://localhost:4317"}
 
 _Encode = Callable[[Sequence[bytes]], bytes]
 
@@ -156,7 +157,7 @@ def grpc_target(url: str) -> str:
 
 def _make_encoder(settings: Settings) -> _Encode:
     resource = resource_attributes(service_name=settings.resource.service_name, attributes=settings.resource.attributes)
-    return partial(encode_request, encode_resource(resource), encode_scope(_SCOPE_NAME, VERSION), SCHEMA_URL)
+    return partial(encode_request, encode_resource(resource), encode_scope(SCOPE_NAME, VERSION), SCHEMA_URL)
 
 
 def _destination(exporter: ExporterSettings) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from .export import encode_span
 from .foreign_messages import ForeignMessages
 from .records import RecordCutError, RecordError, SkipReason, parse_record
+from .request_metrics import RequestMetrics
 from .spop import Action, Message, SetVar, VarScope
 from .telemetry import Telemetry
 from .tracing import (
@@ -43,6 +44,7 @@ class Pipeline:
         telemetry: counts.
         offer: takes one encoded span; must not wait.
         asks: whether HAProxy asks us at all; in profile Stream it does not.
+        requests: counts requests; None: nobody wants to know.
     """
 
     __slots__ = (
@@ -50,6 +52,7 @@ class Pipeline:
         "_connection_tracer",
         "_foreign",
         "_offer",
+        "_requests",
         "_telemetry",
         "_tracer",
         "_without_answer",
@@ -65,6 +68,7 @@ class Pipeline:
         telemetry: Telemetry,
         offer: Callable[[bytes], None],
         asks: bool = True,
+        requests: RequestMetrics | None = None,
     ) -> None:
         self._answerer = answerer
         self._tracer = tracer
@@ -73,6 +77,7 @@ class Pipeline:
         self._telemetry = telemetry
         self._offer = offer
         self._without_answer = "unanswered" if asks else "unasked"
+        self._requests = requests
 
     def replace(
         self, *, answerer: Answerer, tracer: ExchangeTracer, connection_tracer: ConnectionTracer, asks: bool = True
@@ -147,6 +152,8 @@ class Pipeline:
             self._telemetry.recorded("probe" if made.is_probe else "connection")
         else:
             self._count(made)
+            if self._requests is not None:
+                self._requests.count(made)
         if made.reason:
             self._telemetry.decided(made.reason)
         self._send(made.spans)

@@ -12,19 +12,27 @@ import logging
 import random
 import socket
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from .endpoint import Endpoint
-from .exporters import describe_destinations, make_exporters, make_replacements
+from .exporters import SCOPE_NAME, describe_destinations, make_exporters, make_replacements
 from .foreign_messages import ForeignMessages, make_minilanguage
 from .listener import listen, unlink
+from .loop_lag import LoopLag
 from .memory import MemoryGuard, read_rss_bytes, return_free_memory
 from .parts import load_routes, make_parts
 from .pipeline import Pipeline
 from .record_server import RecordServer
+from .request_metrics import RequestMetrics
+from .resource import resource_attributes
 from .settings import Change, Settings, compare_settings, duration_seconds
 from .spop_server import SpopServer
 from .telemetry import Telemetry
 from .tracing import IdGenerator
+from .version import VERSION
+
+if TYPE_CHECKING:
+    from .metrics_push import MetricsPush
 
 __all__ = ["Service"]
 
@@ -52,6 +60,8 @@ class Service:
         self._settings = settings
         self._environ = environ
         self.telemetry = Telemetry(worker_restarts=worker_restarts)
+        self._resource = resource_attributes(service_name=settings.resource.service_name, attributes=settings.resource.attributes)
+        self.telemetry.describe_resource(self._resource)
         self._ids = IdGenerator(random.Random(random.SystemRandom().getrandbits(256)).getrandbits)  # noqa: S311 - ids, not secrets
         self._routes = load_routes(settings)
         parts = make_parts(settings, environ, ids=self._ids, routes=self._routes)
@@ -70,6 +80,7 @@ class Service:
         minilanguage = make_minilanguage(settings.minilanguage, sampler=parts.sampler, ids=self._ids)
         self.telemetry.watch_minilanguage(minilanguage)
         self._foreign = ForeignMessages(minilanguage=minilanguage, telemetry=self.telemetry, offer=self._exporters.offer)
+        self._requests = self._make_request_metrics()
         self._pipeline = Pipeline(
             answerer=parts.answerer,
             tracer=parts.tracer,
@@ -78,6 +89,7 @@ class Service:
             telemetry=self.telemetry,
             offer=self._exporters.offer,
             asks=settings.profile != "Stream",
+            requests=self._requests,
         )
         limits = settings.limits
         self._spop_server = SpopServer(
@@ -95,7 +107,9 @@ class Service:
         self._expiry: asyncio.TimerHandle | None = None
         self._listening = False
         self._watches: list[asyncio.Task[None]] = []
-        self._endpoint = Endpoint(registry=self.telemetry.registry, ready=lambda: self._listening)
+        self._push = self._make_push()
+        self._loop_lag = LoopLag(asyncio.get_running_loop(), self.telemetry.loop_was_late)
+        self._endpoint = Endpoint(registry=self.telemetry.registry, ready=lambda: self._listening, requests=self._requests)
 
     async def start(self) -> None:
         """Listen on all three addresses.
@@ -119,6 +133,9 @@ class Service:
         await self._record_server.start(records)
         await self._spop_server.start(spop)
         self._expire()
+        self._loop_lag.start()
+        if self._push is not None:
+            self._push.start()
         self._listening = True
         await self._endpoint.start(http)
         self.telemetry.configured()
@@ -151,8 +168,12 @@ class Service:
             connection_tracer=parts.connection_tracer,
             asks=settings.profile != "Stream",
         )
+        self._resource = resource_attributes(service_name=settings.resource.service_name, attributes=settings.resource.attributes)
+        self.telemetry.describe_resource(self._resource)
         self._foreign.replace_sampler(parts.sampler)
         self._exporters.replace(replacements)
+        if self._requests is not None:
+            self._requests.attributes = parts.attributes
         return change
 
     def reload_routes(self) -> None:
@@ -188,11 +209,16 @@ class Service:
         # Half of the time is the export's.
         drain_seconds = min(duration_seconds(self._settings.drain_timeout), timeout_seconds / 2)
         await self._record_server.wait_until_left(drain_seconds)
+        self._loop_lag.stop()
         self._foreign.close()
         await self._record_server.close()
         for watch in self._watches:
             watch.cancel()
-        await self._exporters.close(max(deadline_seconds - loop.time(), 0.1))
+        left_seconds = max(deadline_seconds - loop.time(), 0.1)
+        closing = [self._exporters.close(left_seconds)]
+        if self._push is not None:
+            closing.append(self._push.close(left_seconds))
+        await asyncio.gather(*closing)
         await self._endpoint.close()
         addresses = self._settings.listen
         for address in (addresses.spop, addresses.records, addresses.http):
@@ -202,6 +228,36 @@ class Service:
     def _expire(self) -> None:
         more = self._foreign.expire()
         self._expiry = asyncio.get_running_loop().call_later(_EXPIRE_MORE_SECONDS if more else _EXPIRE_SECONDS, self._expire)
+
+    def _make_request_metrics(self) -> RequestMetrics | None:
+        metrics = self._settings.metrics
+        if not metrics.requests:
+            return None
+        requests = RequestMetrics(
+            attributes=self._attributes,
+            labels=metrics.labels,
+            max_series=metrics.max_series,
+            exemplars=metrics.exemplars,
+            excluded_requests=metrics.excluded_requests,
+        )
+        self.telemetry.watch_requests(requests)
+        return requests
+
+    def _make_push(self) -> "MetricsPush | None":
+        push = self._settings.metrics.push
+        if not push.enabled:
+            return None
+        # Imported here: who does not push does without the SDK's exporter and its HTTP client.
+        from .metrics_push import MetricsPush, make_exporter  # noqa: PLC0415
+
+        return MetricsPush(
+            exporter=make_exporter(push, self._settings.exporter),
+            telemetry=self.telemetry,
+            requests=self._requests,
+            resource=self._resource,
+            scope=(SCOPE_NAME, VERSION),
+            interval_seconds=duration_seconds(push.interval),
+        )
 
 
 def describe(settings: Settings, sources: dict[str, str]) -> Iterable[str]:

@@ -65,13 +65,14 @@ class SpopServer(StreamServer):
 class _Connection(StreamConnection):
     """One connection of HAProxy's."""
 
-    __slots__ = ("_hello_timer", "_notify", "_protocol")
+    __slots__ = ("_hello_timer", "_ignored_count", "_notify", "_protocol")
 
     def __init__(self, server: StreamServer, notify: Notify, max_frame_size_bytes: int) -> None:
         super().__init__(server)
         self._notify = notify
         self._protocol = AgentConnection(max_frame_size_bytes=max_frame_size_bytes)
         self._hello_timer: asyncio.TimerHandle | None = None
+        self._ignored_count = 0
 
     def opened(self, transport: asyncio.Transport) -> None:
         transport.set_write_buffer_limits(high=_WRITE_HIGH_WATER_BYTES)
@@ -94,9 +95,12 @@ class _Connection(StreamConnection):
             elif isinstance(event, DisconnectReceived):
                 telemetry.spop_disconnect(event.status_code)
             elif isinstance(event, ProtocolViolated):
-                telemetry.spop_disconnect(event.error.status_code)
+                telemetry.spop_violated(event.error.status_code)
                 _logger.warning("SPOP connection closed: %s", event.error)
         self._write()
+        if protocol.ignored_count != self._ignored_count:
+            telemetry.frames_ignored(protocol.ignored_count - self._ignored_count)
+            self._ignored_count = protocol.ignored_count
         if answered:
             telemetry.messages_answered(answered, time.perf_counter() - start_seconds)
         if protocol.state is State.CLOSED and self.transport is not None:
@@ -116,7 +120,7 @@ class _Connection(StreamConnection):
         self._answer_what_came()
         if self.transport is not None and self._protocol.state is State.OPEN:
             self._protocol.disconnect()
-            self.server.telemetry.spop_disconnect(0)
+            self.server.telemetry.spop_closed()
             self._write()
         if self.transport is not None:
             self.transport.close()
@@ -150,13 +154,13 @@ class _Connection(StreamConnection):
 
     def _greet(self, event: HelloReceived) -> None:
         self._stop_timer()
-        if event.hello.healthcheck:
-            self.server.telemetry.health_checked()
-        else:
+        self.server.telemetry.spop_hello(healthcheck=event.hello.healthcheck)
+        if not event.hello.healthcheck:
             _logger.debug("engine %s connected", event.hello.engine_id)
 
     def _give_up(self) -> None:
         _logger.warning("SPOP connection closed: no HELLO within %g s", _HELLO_TIMEOUT_SECONDS)
+        self.server.telemetry.hello_timed_out()
         self.abort()
 
     def _stop_timer(self) -> None:

@@ -5,35 +5,57 @@ Label values that can be known beforehand start at 0, so that ``rate()`` sees th
 method's name; no other module knows a metric.
 """
 
+import json
 import platform
+import re
 import time
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from .export import ExportObserver, Result, SpanQueue
 from .memory import MemoryGuard
+from .metric_families import PREFIX, Histogram, counter, gauge, histogram, single
 from .records import SkipReason
-from .tracing import MiniLanguage, Span, SpanKind, WarningReason
+from .request_metrics import RequestMetrics
+from .tracing import Attribute, MiniLanguage, Span, SpanKind, WarningReason
 from .version import VERSION
+from .wiring import SPOE_EVENTS
 
 __all__ = ["PREFIX", "Telemetry"]
 
-PREFIX = "haproxy_telemetry_agent_"
-
 _MESSAGE_BUCKETS_SECONDS = (50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 20e-3, 50e-3, 100e-3)
 """HAProxy's ``timeout processing`` (20 ms by default) is the budget."""
+_LAG_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 _EXPORT_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 _CONNECTION_KINDS = ("spop", "records")
 _KINDS = {SpanKind.INTERNAL.value: "internal", SpanKind.SERVER.value: "server", SpanKind.CLIENT.value: "client"}
 _REASONS = ("denied", "error", "excluded", "forced", "rate_limited", "rule", "slow")
 _DROP_REASONS = ("memory", "queue_full", "rejected", "retry_exhausted", "shutdown")
+_FRAMES = (
+    ("haproxy_hello", "received"),
+    ("haproxy_disconnect", "received"),
+    ("notify", "received"),
+    ("other", "received"),
+    ("agent_hello", "sent"),
+    ("agent_disconnect", "sent"),
+    ("ack", "sent"),
+)
+_FRAME_ERRORS = (
+    "too_big",
+    "invalid",
+    "no_version",
+    "no_max_frame_size",
+    "no_capabilities",
+    "unsupported_version",
+    "bad_max_frame_size",
+    "fragmentation_refused",
+)
+_NOT_IN_A_LABEL = re.compile(r"[^a-zA-Z0-9_]")
 _DISCONNECT_CODES = {
     0: "normal",
     1: "io_error",
@@ -50,25 +72,6 @@ _DISCONNECT_CODES = {
     12: "frame_id_not_found",
     13: "resource_allocation",
 }
-
-
-class _Histogram:
-    """Cumulative only when read: observing is one search and two additions."""
-
-    __slots__ = ("bounds", "counts", "total")
-
-    def __init__(self, bounds: tuple[float, ...]) -> None:
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.total = 0.0
-
-    def observe(self, value: float, times: int = 1) -> None:
-        self.counts[bisect_left(self.bounds, value)] += times
-        self.total += value * times
-
-    def buckets(self) -> list[tuple[str, float]]:
-        names = [*map(str, self.bounds), "+Inf"]
-        return [(name, float(count)) for name, count in zip(names, accumulate(self.counts), strict=True)]
 
 
 class _Destination:
@@ -112,10 +115,13 @@ class Telemetry(Collector):
             {(kind, result): 0 for kind in _CONNECTION_KINDS for result in ("ok", "limit")}
         )
         self._disconnects: Counter[str] = Counter(normal=0)
+        self._frames: Counter[tuple[str, str]] = Counter(dict.fromkeys(_FRAMES, 0))
+        self._frame_errors: Counter[str] = Counter(dict.fromkeys(_FRAME_ERRORS, 0))
+        self._hello_timeouts = 0
         self._health_checks = 0
-        self._messages: Counter[str] = Counter()
+        self._messages: Counter[str] = Counter(dict.fromkeys((*(event.message for event in SPOE_EVENTS), "minilang", "other"), 0))
         self._answers_too_long = 0
-        self._message_duration = _Histogram(_MESSAGE_BUCKETS_SECONDS)
+        self._message_duration = Histogram(_MESSAGE_BUCKETS_SECONDS)
         self._answered: Counter[tuple[str, str]] = Counter(
             {(sampled, parent): 0 for sampled in ("true", "false") for parent in ("remote", "none")}
         )
@@ -124,15 +130,19 @@ class Telemetry(Collector):
         self._records_cut = 0
         self._reasons: Counter[str] = Counter(dict.fromkeys(_REASONS, 0))
         self._routes: Counter[str] = Counter(ok=0, refused=0)
-        self._spoe_errors: Counter[str] = Counter()
+        self._spoe_errors: Counter[str] = Counter(other=0)
         self._spans: Counter[str] = Counter(server=0, client=0, internal=0)
         self._minilang_spans: Counter[str] = Counter(server=0, internal=0)
         self._minilang_warnings: Counter[str] = Counter({reason.value: 0 for reason in WarningReason})
         self._spans_exported = 0
         self._spans_dropped: Counter[str] = Counter(dict.fromkeys(_DROP_REASONS, 0))
-        self._export_requests: Counter[str] = Counter()
-        self._export_duration = _Histogram(_EXPORT_BUCKETS_SECONDS)
+        self._export_requests: Counter[str] = Counter({"200": 0})
+        self._export_duration = Histogram(_EXPORT_BUCKETS_SECONDS)
         self._last_export_seconds = 0.0
+        self._metrics_pushed: Counter[str] = Counter(ok=0, failed=0)
+        self._loop_lag = Histogram(_LAG_BUCKETS_SECONDS)
+        self._resource: dict[str, str] = {}
+        self._requests: RequestMetrics | None = None
         self._memory: MemoryGuard | None = None
         self._queues: Sequence[SpanQueue] = ()
         self._destinations: dict[str, _Destination] = {}
@@ -158,6 +168,22 @@ class Telemetry(Collector):
         """Show what this one holds, and what it had to give up."""
         self._minilanguage = minilanguage
 
+    def watch_requests(self, requests: RequestMetrics) -> None:
+        """Show how many series these have; what is in them is shown by ``request_exposition``."""
+        self._requests = requests
+
+    def describe_resource(self, attributes: Mapping[str, Attribute]) -> None:
+        """Show whom the telemetry is about, as ``target_info``; names that become the same label share it."""
+        labels: dict[str, list[str]] = {}
+        for name, value in sorted(attributes.items()):
+            text = value if isinstance(value, str) else json.dumps(value)
+            labels.setdefault(_label(name), []).append(text)
+        self._resource = {name: ";".join(texts) for name, texts in labels.items()}
+
+    def loop_was_late(self, seconds: float) -> None:
+        """The event loop came to something so much later than it should have."""
+        self._loop_lag.observe(seconds)
+
     def connected(self, kind: str) -> None:
         """A connection was taken."""
         self._open[kind] += 1
@@ -171,17 +197,43 @@ class Telemetry(Collector):
         """A connection that was taken has ended."""
         self._open[kind] -= 1
 
+    def spop_hello(self, *, healthcheck: bool) -> None:
+        """A HELLO was answered with one of ours; HAProxy's health checks send one too, and nothing after it."""
+        self._frames["haproxy_hello", "received"] += 1
+        self._frames["agent_hello", "sent"] += 1
+        self._health_checks += healthcheck
+
     def spop_disconnect(self, status_code: int) -> None:
-        """A DISCONNECT frame was received or sent for this reason."""
+        """HAProxy sent a DISCONNECT frame for this reason, and was sent one."""
+        self._frames["haproxy_disconnect", "received"] += 1
+        self._disconnected_for(status_code)
+
+    def spop_closed(self) -> None:
+        """We sent a DISCONNECT frame, because we stop."""
+        self._disconnected_for(0)
+
+    def spop_violated(self, status_code: int) -> None:
+        """HAProxy broke the protocol, and was sent a DISCONNECT frame with this reason."""
+        self._frame_errors[_DISCONNECT_CODES.get(status_code, "unknown")] += 1
+        self._disconnected_for(status_code)
+
+    def _disconnected_for(self, status_code: int) -> None:
+        self._frames["agent_disconnect", "sent"] += 1
         self._disconnects[_DISCONNECT_CODES.get(status_code, "unknown")] += 1
 
-    def health_checked(self) -> None:
-        """HAProxy checked our health."""
-        self._health_checks += 1
+    def frames_ignored(self, count: int) -> None:
+        """Frames came of a type that we do not know."""
+        self._frames["other", "received"] += count
+
+    def hello_timed_out(self) -> None:
+        """A connection was closed because no HELLO came."""
+        self._hello_timeouts += 1
 
     def messages_answered(self, count: int, duration_seconds: float) -> None:
         """``count`` NOTIFYs that came together were answered ``duration_seconds`` after they had been read."""
         self._message_duration.observe(duration_seconds, count)
+        self._frames["notify", "received"] += count
+        self._frames["ack", "sent"] += count
 
     def answer_too_long(self) -> None:
         """An answer did not fit in a frame, and was left out: the NOTIFY got an ACK without actions."""
@@ -233,7 +285,7 @@ class Telemetry(Collector):
 
     def spoe_failed(self, code: str) -> None:
         """A record says that HAProxy got no answer: SPOE's error code."""
-        self._spoe_errors[code if len(self._spoe_errors) < 64 or code in self._spoe_errors else "other"] += 1
+        self._spoe_errors[code if len(self._spoe_errors) < 65 or code in self._spoe_errors else "other"] += 1
 
     def spans_made(self, spans: Sequence[Span]) -> None:
         """One exchange gave these spans."""
@@ -262,20 +314,27 @@ class Telemetry(Collector):
         self._export_requests[result.code] += 1
         self._export_duration.observe(duration_seconds)
 
+    def metrics_pushed(self, *, ok: bool) -> None:
+        """Metrics were pushed to the collector, or could not be."""
+        self._metrics_pushed["ok" if ok else "failed"] += 1
+
     def collect(self) -> Iterator[Metric]:
         """The families, at a scrape."""
         build = GaugeMetricFamily(f"{PREFIX}build_info", "What runs; always 1.", labels=["version", "python"])
         build.add_metric([VERSION, platform.python_version()], 1)
         yield build
-        yield _single("worker_restarts", "Times the supervisor has restarted the agent.", self._worker_restarts)
+        yield single("worker_restarts", "Times the supervisor has restarted the agent.", self._worker_restarts)
         yield GaugeMetricFamily(
             f"{PREFIX}config_last_reload_successful", "Whether the settings, as last read, are in use.", float(self._config_ok)
         )
         yield GaugeMetricFamily(
             f"{PREFIX}config_reload_timestamp_seconds", "When settings were last taken.", self._config_reload_seconds
         )
-        yield _counter("config_reloads", "Times the settings were read again.", "result", self._config_reloads)
-        yield _gauge("open_connections", "Open connections from HAProxy, by kind.", "kind", self._open)
+        yield counter("config_reloads", "Times the settings were read again.", "result", self._config_reloads)
+        if self._resource:
+            yield InfoMetricFamily("target", "Whom the telemetry is about: the resource's attributes.", self._resource)
+        yield histogram("event_loop_lag_seconds", "How late the event loop is, looked at twice a second.", self._loop_lag)
+        yield gauge("open_connections", "Open connections from HAProxy, by kind.", "kind", self._open)
         connections = CounterMetricFamily(
             f"{PREFIX}connections_total",
             "Connections from HAProxy, by kind and whether they were taken.",
@@ -284,16 +343,28 @@ class Telemetry(Collector):
         for (kind, result), count in self._connections.items():
             connections.add_metric([kind, result], count)
         yield connections
-        yield _counter("disconnects", "SPOP DISCONNECT frames sent and received, by status code.", "code", self._disconnects)
-        yield _single("health_checks", "Health checks of HAProxy's that were answered.", self._health_checks)
-        yield _counter(
+        frames = CounterMetricFamily(
+            f"{PREFIX}frames_total",
+            "SPOP frames, by type and direction; 'other' are of no known type.",
+            labels=["type", "direction"],
+        )
+        for (frame_type, direction), count in self._frames.items():
+            frames.add_metric([frame_type, direction], count)
+        yield frames
+        yield counter(
+            "frame_errors", "SPOP connections closed for what HAProxy sent, by our status code.", "code", self._frame_errors
+        )
+        yield single("hello_timeouts", "SPOP connections closed because no HELLO came.", self._hello_timeouts)
+        yield counter("disconnects", "SPOP DISCONNECT frames sent and received, by status code.", "code", self._disconnects)
+        yield single("health_checks", "Health checks of HAProxy's that were answered.", self._health_checks)
+        yield counter(
             "messages",
             "SPOE messages, by name; those in the mini-language are 'minilang', others 'other'.",
             "message",
             self._messages,
         )
-        yield _single("answers_too_long", "NOTIFYs whose answer fits in no frame that HAProxy takes.", self._answers_too_long)
-        yield _histogram("message_duration_seconds", "Time from reading NOTIFYs to writing their ACKs.", self._message_duration)
+        yield single("answers_too_long", "NOTIFYs whose answer fits in no frame that HAProxy takes.", self._answers_too_long)
+        yield histogram("message_duration_seconds", "Time from reading NOTIFYs to writing their ACKs.", self._message_duration)
         answered = CounterMetricFamily(
             f"{PREFIX}exchanges_answered_total",
             "Exchanges whose start was answered, by sampling decision and the caller's context.",
@@ -302,28 +373,26 @@ class Telemetry(Collector):
         for (sampled, parent), count in self._answered.items():
             answered.add_metric([sampled, parent], count)
         yield answered
-        yield _counter(
+        yield counter(
             "exchanges_recorded",
             "Records read at the end of exchanges, by whether the agent had answered their start; answered ones that stay "
             "short of exchanges_answered over time were lost, or are still open. Connections of TCP frontends have no start.",
             "start",
             self._records,
         )
-        yield _counter(
+        yield counter(
             "sampling_reasons",
             "Exchanges that something else than the ordinary sampler decided.",
             "reason",
             self._reasons,
         )
-        yield _counter("routes_read", "Times the file of routes was read again.", "result", self._routes)
-        yield _counter("records_skipped", "Records that could not be used, by reason.", "reason", self._records_skipped)
-        yield _single("records_cut", "Records that were used, and whose end was missing: texts were too long.", self._records_cut)
-        yield _counter(
-            "spoe_errors", "Exchanges that HAProxy got no answer for, by its SPOE error code.", "code", self._spoe_errors
-        )
-        yield _counter("spans_made", "Spans made of records, by kind.", "kind", self._spans)
-        yield _counter("minilang_spans_made", "Spans of the mini-language that have ended, by kind.", "kind", self._minilang_spans)
-        yield _counter(
+        yield counter("routes_read", "Times the file of routes was read again.", "result", self._routes)
+        yield counter("records_skipped", "Records that could not be used, by reason.", "reason", self._records_skipped)
+        yield single("records_cut", "Records that were used, and whose end was missing: texts were too long.", self._records_cut)
+        yield counter("spoe_errors", "Exchanges that HAProxy got no answer for, by its SPOE error code.", "code", self._spoe_errors)
+        yield counter("spans_made", "Spans made of records, by kind.", "kind", self._spans)
+        yield counter("minilang_spans_made", "Spans of the mini-language that have ended, by kind.", "kind", self._minilang_spans)
+        yield counter(
             "minilang_warnings",
             "Arguments of the mini-language that could not be taken as written, by reason.",
             "reason",
@@ -336,21 +405,22 @@ class Telemetry(Collector):
             yield GaugeMetricFamily(
                 f"{PREFIX}minilang_exchanges_open_bytes", "What they take, estimated.", self._minilanguage.size_bytes
             )
-            yield _counter(
+            yield counter(
                 "minilang_exchanges_expired",
                 "Exchanges of the mini-language that nothing finished, by why they were closed.",
                 "reason",
                 self._minilanguage.expired,
             )
-        yield _single("spans_exported", "Spans that destinations took; each destination counts.", self._spans_exported)
-        yield _counter("spans_dropped", "Spans that were lost, by reason.", "reason", self._spans_dropped)
-        yield _counter(
+        yield single("spans_exported", "Spans that destinations took; each destination counts.", self._spans_exported)
+        yield counter("spans_dropped", "Spans that were lost, by reason.", "reason", self._spans_dropped)
+        yield counter(
             "export_requests", "Requests to the collector, by status code or kind of failure.", "code", self._export_requests
         )
-        yield _histogram("export_duration_seconds", "Time of requests to the collector.", self._export_duration)
+        yield histogram("export_duration_seconds", "Time of requests to the collector.", self._export_duration)
         yield GaugeMetricFamily(
             f"{PREFIX}last_export_success_timestamp_seconds", "When the collector last took spans.", self._last_export_seconds
         )
+        yield counter("metrics_pushed", "Times that metrics were pushed to the collector.", "result", self._metrics_pushed)
         if self._memory is not None:
             yield GaugeMetricFamily(
                 f"{PREFIX}memory_shedding", "Whether spans are dropped for want of memory.", float(self._memory.shedding)
@@ -371,25 +441,17 @@ class Telemetry(Collector):
                 f"{PREFIX}queue_size_bytes", "Bytes of the spans that wait.", sum(queue.size_bytes for queue in queues)
             )
             yield GaugeMetricFamily(f"{PREFIX}queue_capacity", "Spans that may wait.", sum(queue.max_spans for queue in queues))
+        if self._requests is not None:
+            yield GaugeMetricFamily(
+                f"{PREFIX}request_series", "Label sets of http_server_request_duration_seconds.", len(self._requests.series)
+            )
+            yield single(
+                "request_series_overflowed",
+                "Requests counted under otel_metric_overflow, because their label set would have been one too many.",
+                self._requests.overflowed,
+            )
 
 
-def _single(name: str, documentation: str, value: float) -> CounterMetricFamily:
-    return CounterMetricFamily(f"{PREFIX}{name}_total", documentation, value)
-
-
-def _counter(name: str, documentation: str, label: str, values: Mapping[str, int]) -> CounterMetricFamily:
-    family = CounterMetricFamily(f"{PREFIX}{name}_total", documentation, labels=[label])
-    for key, value in values.items():
-        family.add_metric([key], value)
-    return family
-
-
-def _gauge(name: str, documentation: str, label: str, values: dict[str, int]) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(f"{PREFIX}{name}", documentation, labels=[label])
-    for key, value in values.items():
-        family.add_metric([key], value)
-    return family
-
-
-def _histogram(name: str, documentation: str, histogram: _Histogram) -> HistogramMetricFamily:
-    return HistogramMetricFamily(f"{PREFIX}{name}", documentation, buckets=histogram.buckets(), sum_value=histogram.total)
+def _label(name: str) -> str:
+    label = _NOT_IN_A_LABEL.sub("_", name)
+    return f"_{label}" if label[:1].isdigit() or not label else label

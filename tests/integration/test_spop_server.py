@@ -13,9 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from haproxy_telemetry_agent import spop_server
+from haproxy_telemetry_agent.listener import listen
+from haproxy_telemetry_agent.spop.errors import StatusCode
 from haproxy_telemetry_agent.spop.frames import Frame, FrameType, decode_frame, encode_frame
 from haproxy_telemetry_agent.spop.messages import Message, SetVar, decode_actions, decode_pairs, encode_messages, encode_pairs
 from haproxy_telemetry_agent.spop.values import Value
+from haproxy_telemetry_agent.telemetry import PREFIX, Telemetry
 from support.agent import Agent
 from support.ports import free_port
 from support.probe import until
@@ -193,7 +197,39 @@ async def test_a_broken_peer_is_told_why_and_costs_its_own_connection_only(agent
         assert await broken.is_closed()
         await well.send(notify())
         assert is_answer(await well.frame())
+    metrics = await agent.metrics()
+    assert metrics[f'frame_errors_total{{code="{StatusCode(status_code).name.lower()}"}}'] == 1
+    assert metrics['frames_total{direction="sent",type="agent_disconnect"}'] == 1
     assert not [line for line in agent.process.lines if "Traceback" in line]
+
+
+async def test_frames_of_an_unknown_type_are_counted_and_ignored(agent: Agent) -> None:
+    unknown = encode_frame(Frame(42, 1, 1, 1, b"whatever"))
+    async with Peer.open(agent.listen["spop"]) as peer:
+        await peer.shake_hands()
+        await peer.send(unknown + unknown + notify())
+        assert is_answer(await peer.frame())
+        await peer.send(unknown + notify())
+        assert is_answer(await peer.frame())
+    metrics = await agent.metrics()
+    assert metrics['frames_total{direction="received",type="other"}'] == 3
+    assert metrics['frames_total{direction="received",type="notify"}'] == 2
+    assert metrics['frames_total{direction="received",type="haproxy_hello"}'] == 1
+
+
+async def test_a_peer_that_never_says_hello_is_closed_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spop_server, "_HELLO_TIMEOUT_SECONDS", 0.05)
+    telemetry = Telemetry()
+    server = spop_server.SpopServer(
+        notify=lambda _messages: [], telemetry=telemetry, max_connections=8, max_frame_size_bytes=16_380
+    )
+    address = f"127.0.0.1:{free_port()}"
+    with listen("listen.spop", address) as listening:
+        await server.start(listening)
+        async with Peer.open(address) as silent:
+            assert await silent.is_closed()
+        server.close()
+    assert telemetry.registry.get_sample_value(f"{PREFIX}hello_timeouts_total") == 1
 
 
 async def test_an_answer_that_fits_in_no_frame_is_one_without_actions_and_is_counted(agent: Agent) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from aiohttp import web
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest, ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
@@ -102,6 +103,8 @@ class OtlpSink:
         self.unix_path = unix_path
         self.spans: list[SinkSpan] = []
         """All spans of accepted requests, in the order of their arrival."""
+        self.metrics: list[ExportMetricsServiceRequest] = []
+        """What came as metrics, as it came; its requests are not among the others."""
         self.request_headers: list[Mapping[str, str]] = []
         """The headers of every request, accepted or not; names in any case."""
         self.answers: deque[Answer] = deque()
@@ -140,6 +143,7 @@ class OtlpSink:
         """Listens."""
         application = web.Application(client_max_size=_LARGEST_REQUEST_BYTES)
         application.router.add_post("/v1/traces", self._take)
+        application.router.add_post("/v1/metrics", self._take_metrics)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         if self.unix_path is not None:
@@ -165,6 +169,17 @@ class OtlpSink:
             await self._accept(body)
         headers = {"Content-Type": "application/x-protobuf", **answer.headers}
         return web.Response(status=answer.status, headers=headers, body=answer.body)
+
+    async def _take_metrics(self, request: web.Request) -> web.Response:
+        metrics = ExportMetricsServiceRequest.FromString(await request.read())
+        await self._note(lambda: self.metrics.append(metrics))
+        body = ExportMetricsServiceResponse().SerializeToString()
+        return web.Response(headers={"Content-Type": "application/x-protobuf"}, body=body)
+
+    async def wait_for_metrics(self, predicate: Callable[[list[ExportMetricsServiceRequest]], bool]) -> None:
+        """Comes back when the predicate holds for the metrics."""
+        async with asyncio.timeout(15), self._changed:
+            await self._changed.wait_for(lambda: predicate(self.metrics))
 
     async def _accept(self, body: bytes) -> None:
         spans = list(_flat(ExportTraceServiceRequest.FromString(body)))

@@ -9,8 +9,8 @@ from .model import Settings
 
 __all__ = ["Change", "compare_settings"]
 
-_AT_START_ONLY = ("listen", "limits", "minilanguage")
-"""Open sockets and open exchanges were made with these."""
+_AT_START_ONLY = ("listen", "limits", "minilanguage", "metrics")
+"""Open sockets, open exchanges and counters were made with these."""
 _EXPORT = ("exporter", "exporters")
 
 

@@ -9,12 +9,14 @@ Source: specification 1.60, configuration/sdk-environment-variables and protocol
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from ..tracing.redaction import is_sensitive_header
 
 __all__ = ["read_environment"]
+
+_T = TypeVar("_T")
 
 _SAMPLERS = {
     "always_on": "AlwaysOn",
@@ -34,6 +36,9 @@ _LOG_LEVELS = {
     "error": "error",
     "fatal": "error",
 }
+_METRICS_EXPORTERS = {"prometheus": True, "otlp": True, "none": False}
+_METRICS_PUSHERS = {"prometheus": False, "otlp": True, "none": False}
+_EXEMPLAR_FILTERS = {"trace_based": True, "always_off": False}
 _EXPORTERS = {"otlp": "otlp", "console": "console", "otlp/stdout": "console", "none": "none"}
 _MAX_EXPORTERS = 9
 _HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:/ ]+)(:[0-9]{1,5})?")
@@ -70,7 +75,9 @@ def read_environment(
                 parsed = parse(value)
             except _Invalid as reason:
                 shown = "" if "HEADERS" in name else f"={value!r}"
-                warnings.append(f"{name}{shown} is ignored: {reason}")
+                warning = f"{name}{shown} is ignored: {reason}"
+                if warning not in warnings:
+                    warnings.append(warning)
                 continue
             _set(document, field, parsed)
             sources[field] = name
@@ -205,8 +212,8 @@ def _traces_url(value: str) -> str:
     return value if "/" in rest else f"{scheme}://{rest}/"
 
 
-def _choice(choices: Mapping[str, str]) -> Callable[[str], str]:
-    def parse(value: str) -> str:
+def _choice(choices: Mapping[str, _T]) -> Callable[[str], _T]:
+    def parse(value: str) -> _T:
         try:
             return choices[value.lower()]
         except KeyError:
@@ -290,5 +297,10 @@ _VARIABLES: list[tuple[str, tuple[str, ...], Callable[[str], Any]]] = [
     ),
     ("spans.limits.eventCount", ("OTEL_SPAN_EVENT_COUNT_LIMIT",), _number(0)),
     ("spans.limits.linkCount", ("OTEL_SPAN_LINK_COUNT_LIMIT",), _number(0)),
+    ("metrics.requests", ("OTEL_METRICS_EXPORTER",), _choice(_METRICS_EXPORTERS)),
+    ("metrics.push.enabled", ("OTEL_METRICS_EXPORTER",), _choice(_METRICS_PUSHERS)),
+    ("metrics.push.endpoint", ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",), _traces_url),
+    ("metrics.push.interval", ("OTEL_METRIC_EXPORT_INTERVAL",), _milliseconds),
+    ("metrics.exemplars", ("OTEL_METRICS_EXEMPLAR_FILTER",), _choice(_EXEMPLAR_FILTERS)),
     ("log.level", ("OTEL_LOG_LEVEL",), _choice(_LOG_LEVELS)),
 ]

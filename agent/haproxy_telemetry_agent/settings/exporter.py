@@ -8,8 +8,9 @@ import msgspec
 from .explanation import SettingsError
 from .types import Duration, Endpoint, HeaderName, HeaderValue, Struct, Url
 
-__all__ = ["Batch", "Exporter", "File", "Header", "Tls", "check_exporter"]
+__all__ = ["DEFAULT_HTTP_ENDPOINT", "Batch", "Exporter", "File", "Header", "Tls", "check_exporter"]
 
+DEFAULT_HTTP_ENDPOINT = "http://localhost:4318"
 _METADATA_NAME = re.compile(r"(?!grpc-)[0-9a-z_.-]+")
 
 

@@ -67,7 +67,7 @@ class AgentConnection:
         max_frame_size_bytes: the largest frame we accept and announce; the peer may agree on less.
     """
 
-    __slots__ = ("_buffer", "_max_frame_size_bytes", "_outbound", "_state", "_wanted_bytes")
+    __slots__ = ("_buffer", "_max_frame_size_bytes", "_outbound", "_state", "_wanted_bytes", "ignored_count")
 
     def __init__(self, *, max_frame_size_bytes: int = MAX_FRAME_SIZE_BYTES) -> None:
         self._max_frame_size_bytes = max_frame_size_bytes
@@ -75,6 +75,8 @@ class AgentConnection:
         self._buffer = bytearray()
         self._wanted_bytes = LENGTH_BYTES
         self._outbound: list[bytes] = []
+        self.ignored_count = 0
+        """Frames of an unknown type so far."""
 
     @property
     def state(self) -> State:
@@ -151,6 +153,7 @@ class AgentConnection:
         if kind == _NOTIFY and self._state is State.OPEN and frame.flags & _FIN:
             return NotifyReceived(frame.stream_id, frame.frame_id, decode_messages(frame.payload))
         if kind not in _KNOWN_TYPES:
+            self.ignored_count += 1
             return None
         following = TRANSITIONS.get((self._state, FrameType(kind)))
         if following is None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from enum import Enum
 from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 
@@ -24,11 +25,11 @@ from .routes import NO_ROUTES, Route, RouteTable
 from .rpc import RpcCall, read_rpc
 from .span import Attribute, Attributes
 
-__all__ = ["NO_EXTRAS", "AttributeBuilder", "AttributeOptions", "Facts", "ServicePeer"]
+__all__ = ["NO_EXTRAS", "PROTOCOL_VERSIONS", "AttributeBuilder", "AttributeOptions", "Facts", "ServicePeer", "Summary"]
 
 NO_EXTRAS: Mapping[str, str] = {}
 _OTHER = "_OTHER"
-_PROTOCOL_VERSIONS = {"HTTP/1.0": "1.0", "HTTP/1.1": "1.1", "HTTP/2.0": "2", "HTTP/2": "2", "HTTP/3.0": "3", "HTTP/3": "3"}
+PROTOCOL_VERSIONS = {"HTTP/1.0": "1.0", "HTTP/1.1": "1.1", "HTTP/2.0": "2", "HTTP/2": "2", "HTTP/3.0": "3", "HTTP/3": "3"}
 """``%HV`` of a request line longer than ``tune.http.logurilen`` says HTTP/0.9: then the version is not known."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _HEADERS_WITH_URLS = frozenset({"content-location", "location", "referer"})
@@ -94,6 +95,15 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
     extras: Mapping[str, str]
 
 
+class Summary(NamedTuple):
+    """What metrics want to know of an exchange: the same words as the spans', without the cost of the rest."""
+
+    method: str
+    scheme: str
+    route: Route | None
+    call: RpcCall | None
+
+
 class AttributeBuilder:
     """Makes attributes.
 
@@ -134,6 +144,23 @@ class AttributeBuilder:
         method = ending.method if known else _OTHER
         return Facts(method, path, query, scheme, server_name, client_name, forwarded, route, call, extras)
 
+    def summarize(self, ending: Ending) -> Summary:
+        """The summary of one exchange, whether it has spans or not."""
+        options = self._options
+        extras = ending.extras
+        scheme: str | None = None
+        call = None
+        if extras:
+            scheme = options.forwarded.read(ending.client_address, extras).scheme
+            if options.grpc:
+                call = read_rpc(ending.path, extras.get("content_type"), extras.get("grpc_status"), ending.status_code)
+        return Summary(
+            ending.method if ending.method in options.known_methods else _OTHER,
+            scheme or ("https" if ending.encrypted else "http"),
+            self.routes.match(ending.host, ending.path) if ending.method != BAD_REQUEST else None,
+            call,
+        )
+
     def server(self, ending: Ending, facts: Facts) -> Attributes:
         """The SERVER span's, without ``error.type``."""
         attributes: Attributes = [(semconv.HTTP_REQUEST_METHOD, facts.method), (semconv.URL_SCHEME, facts.scheme)]
@@ -148,7 +175,7 @@ class AttributeBuilder:
             add((semconv.HTTP_ROUTE, facts.route.route))
         if ending.status_code is not None:
             add((semconv.HTTP_RESPONSE_STATUS_CODE, ending.status_code))
-        version = _PROTOCOL_VERSIONS.get(ending.protocol)
+        version = PROTOCOL_VERSIONS.get(ending.protocol)
         if version is not None:
             add((semconv.NETWORK_PROTOCOL_VERSION, version))
         self._add_hosts(add, ending, facts)

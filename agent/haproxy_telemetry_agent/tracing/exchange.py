@@ -41,6 +41,8 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     """False for a connection that closed, or was timed out, before a whole request came: health probes do that."""
     reason: str = ""
     """Why it is sampled or not, where it was not the ordinary sampler."""
+    start_unix_nano: int = 0
+    """First byte of the request; 0 if there was none."""
 
 
 class ExchangeTracer:
@@ -87,8 +89,9 @@ class ExchangeTracer:
         ending = read_ending(end_unix_nano, fields)
         if ending.method == BAD_REQUEST and ending.termination_state[:1] != "P":
             return Exchange(ending, [], had_request=False)
+        times = timeline(ending)
         if ending.excluded:
-            return Exchange(ending, [], had_request=True, reason="excluded")
+            return Exchange(ending, [], had_request=True, reason="excluded", start_unix_nano=times.start)
         context = None if ending.traceparent is None else parse_traceparent(ending.traceparent)
         if context is None:
             context = self._new_context()
@@ -97,18 +100,17 @@ class ExchangeTracer:
             tracestate = ending.tracestate
         reason = ending.reason or ""
         outcome = server_outcome(ending.status_code, ending.termination_state)
-        times = timeline(ending)
         if not context.sampled:
             kept = None if self._keeper is None else self._keep(self._keeper, outcome, times)
             if kept is None:
-                return Exchange(ending, [], had_request=True, reason=reason)
+                return Exchange(ending, [], had_request=True, reason=reason, start_unix_nano=times.start)
             reason, tracestate = kept, without_threshold(tracestate)
         spans = self._spans(ending, context, tracestate, times, outcome)
         if reason:
             spans[0].attributes.append((semconv.HAPROXY_SAMPLING_REASON, reason))
         for span in spans:
             self._limits.apply(span)
-        return Exchange(ending, spans, had_request=True, reason=reason)
+        return Exchange(ending, spans, had_request=True, reason=reason, start_unix_nano=times.start)
 
     def _keep(self, keeper: Keeper, outcome: Outcome, times: Timeline) -> str | None:
         duration_seconds = (times.end - times.start) / _NANOSECONDS_PER_SECOND

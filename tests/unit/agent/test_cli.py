@@ -10,6 +10,7 @@ import pytest
 from haproxy_telemetry_agent import cli, settings
 from haproxy_telemetry_agent.cli import main
 from haproxy_telemetry_agent.guide import render_guide
+from haproxy_telemetry_agent.metrics_reference import render_metrics_reference
 from haproxy_telemetry_agent.reference import render_reference
 from haproxy_telemetry_agent.version import VERSION
 from haproxy_telemetry_agent.wiring import Plan, Sampling, render_frontend, render_sections, render_spoe, render_tcp_frontend
@@ -60,6 +61,11 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_attributes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["attributes"]) == OK
     assert capsys.readouterr().out == render_reference()
+
+
+def test_metrics(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["metrics"]) == OK
+    assert capsys.readouterr().out == render_metrics_reference()
 
 
 def test_schema(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 
 from haproxy_telemetry_agent.foreign_messages import ForeignMessages, make_minilanguage
 from haproxy_telemetry_agent.pipeline import Pipeline
+from haproxy_telemetry_agent.request_metrics import RequestMetrics
 from haproxy_telemetry_agent.settings.minilanguage import MiniLanguageSettings
 from haproxy_telemetry_agent.spop import Message, SetVar, Value, VarScope
 from haproxy_telemetry_agent.spop.messages import decode_actions, encode_actions
@@ -26,6 +27,7 @@ from haproxy_telemetry_agent.tracing import (
     SpanContext,
     TraceId,
 )
+from haproxy_telemetry_agent.tracing.attributes import AttributeBuilder
 from haproxy_telemetry_agent.tracing.request import Request
 from haproxy_telemetry_agent.tracing.sampling.sampler import Decision
 from haproxy_telemetry_agent.wiring import CONNECTION_FIELDS, REQUEST_MESSAGE, Plan, record_fields
@@ -62,6 +64,7 @@ class Agent:
 
     def __init__(self, connection_sampler: Sampler | None = None) -> None:
         self.telemetry = Telemetry()
+        self.requests = RequestMetrics(attributes=AttributeBuilder())
         self.exported: list[OtlpSpan] = []
         self.now_unix_nano = 1_000
         ids = IdGenerator(random.Random(1).getrandbits)
@@ -79,6 +82,7 @@ class Agent:
             foreign=self.foreign,
             telemetry=self.telemetry,
             offer=self.offer,
+            requests=self.requests,
         )
 
     def offer(self, span: bytes) -> None:
@@ -218,6 +222,15 @@ class TestRecord:
         agent.pipeline.record(record_of(HM="<BADREQ>", ts="CR", ST="400"))
         assert agent.exported == []
         assert agent.counted() == {("exchanges_recorded", "no_request"): 1}
+
+    def test_of_a_request_is_measured_sampled_or_not(self, agent: Agent) -> None:
+        agent.pipeline.record(record_of(traceparent=SAMPLED))
+        agent.pipeline.record(record_of(traceparent=SAMPLED[:-1] + "0"))
+        agent.pipeline.record(record_of(excluded="1"))
+        agent.pipeline.record(connection_record_of())
+        agent.pipeline.record(b"garbage")
+        (series,) = agent.requests.series
+        assert sum(series.counts) == 3
 
     def test_of_a_connection_becomes_spans(self, agent: Agent) -> None:
         agent.pipeline.record(connection_record_of())

@@ -14,10 +14,13 @@ from haproxy_telemetry_agent import telemetry as telemetry_module
 from haproxy_telemetry_agent.export import Result, SpanQueue, Verdict
 from haproxy_telemetry_agent.memory import MemoryGuard
 from haproxy_telemetry_agent.records import SkipReason
+from haproxy_telemetry_agent.request_metrics import RequestMetrics
 from haproxy_telemetry_agent.spop import StatusCode
+from haproxy_telemetry_agent.spop.errors import RemoteProtocolError
 from haproxy_telemetry_agent.telemetry import PREFIX, Telemetry
 from haproxy_telemetry_agent.tracing import (
     AlwaysOn,
+    Attribute,
     IdGenerator,
     MiniLanguage,
     MiniLimits,
@@ -27,10 +30,14 @@ from haproxy_telemetry_agent.tracing import (
     TraceId,
     WarningReason,
 )
+from haproxy_telemetry_agent.tracing.attributes import AttributeBuilder
 
 Samples = dict[str, float]
 """Values by series, as ``name{label=value}`` without our prefix."""
 
+HELLO: Samples = {"frames_total{direction=received,type=haproxy_hello}": 1, "frames_total{direction=sent,type=agent_hello}": 1}
+DISCONNECT_RECEIVED: Samples = {"frames_total{direction=received,type=haproxy_disconnect}": 1}
+DISCONNECT_SENT: Samples = {"frames_total{direction=sent,type=agent_disconnect}": 1}
 OK = Result(Verdict.DELIVERED, "200")
 BUCKETS = ["0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1.0", "2.5", "5.0", "10.0", "+Inf"]
 
@@ -75,11 +82,19 @@ def what_changed(telemetry: Telemetry, act: Callable[[], None]) -> Samples:
         (lambda it: it.connected("spop"), {"open_connections{kind=spop}": 1, "connections_total{kind=spop,result=ok}": 1}),
         (lambda it: it.disconnected("records"), {"open_connections{kind=records}": -1}),
         (lambda it: it.refused("records"), {"connections_total{kind=records,result=limit}": 1}),
-        (lambda it: it.spop_disconnect(0), {"disconnects_total{code=normal}": 1}),
-        (lambda it: it.spop_disconnect(4), {"disconnects_total{code=invalid}": 1}),
-        (lambda it: it.spop_disconnect(99), {"disconnects_total{code=unknown}": 1}),
-        (lambda it: it.spop_disconnect(-5), {"disconnects_total{code=unknown}": 1}),
-        (lambda it: it.health_checked(), {"health_checks_total": 1}),
+        (lambda it: it.spop_hello(healthcheck=False), HELLO),
+        (lambda it: it.spop_hello(healthcheck=True), {**HELLO, "health_checks_total": 1}),
+        (lambda it: it.hello_timed_out(), {"hello_timeouts_total": 1}),
+        (lambda it: it.spop_disconnect(0), {**DISCONNECT_RECEIVED, **DISCONNECT_SENT, "disconnects_total{code=normal}": 1}),
+        (lambda it: it.spop_disconnect(4), {**DISCONNECT_RECEIVED, **DISCONNECT_SENT, "disconnects_total{code=invalid}": 1}),
+        (lambda it: it.spop_disconnect(99), {**DISCONNECT_RECEIVED, **DISCONNECT_SENT, "disconnects_total{code=unknown}": 1}),
+        (lambda it: it.spop_disconnect(-5), {**DISCONNECT_RECEIVED, **DISCONNECT_SENT, "disconnects_total{code=unknown}": 1}),
+        (lambda it: it.spop_closed(), {**DISCONNECT_SENT, "disconnects_total{code=normal}": 1}),
+        (
+            lambda it: it.spop_violated(3),
+            {**DISCONNECT_SENT, "disconnects_total{code=too_big}": 1, "frame_errors_total{code=too_big}": 1},
+        ),
+        (lambda it: it.frames_ignored(3), {"frames_total{direction=received,type=other}": 3}),
         (lambda it: it.message("other"), {"messages_total{message=other}": 1}),
         (lambda it: it.answer_too_long(), {"answers_too_long_total": 1}),
         (lambda it: it.decided("rule checkout"), {"sampling_reasons_total{reason=rule}": 1}),
@@ -154,6 +169,50 @@ def test_messages_that_were_answered_together_count_each(telemetry: Telemetry) -
     assert samples["message_duration_seconds_sum"] == pytest.approx(0.004)
     assert samples["message_duration_seconds_bucket{le=0.0005}"] == 0
     assert samples["message_duration_seconds_bucket{le=0.001}"] == 4
+    assert samples["frames_total{direction=received,type=notify}"] == 4
+    assert samples["frames_total{direction=sent,type=ack}"] == 4
+
+
+def test_the_lateness_of_the_loop_is_a_histogram(telemetry: Telemetry) -> None:
+    for seconds in (0.0, 0.003, 5.0):
+        telemetry.loop_was_late(seconds)
+    samples = samples_of(telemetry)
+    assert [samples[f"event_loop_lag_seconds_bucket{{le={bound}}}"] for bound in ("0.001", "0.0025", "0.005", "1.0", "+Inf")] == [
+        1,
+        1,
+        2,
+        2,
+        3,
+    ]
+    assert samples["event_loop_lag_seconds_sum"] == pytest.approx(5.003)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "labels"),
+    [
+        ({"service.name": "edge", "process.pid": 7, "x": True}, {"service_name": "edge", "process_pid": "7", "x": "true"}),
+        ({"a.b": "1", "a_b": "2"}, {"a_b": "1;2"}),
+        ({"list": ["a", 'b"']}, {"list": '["a", "b\\""]'}),
+        ({"1st": "a", "stra\u00dfe": "b"}, {"_1st": "a", "stra_e": "b"}),
+    ],
+)
+def test_the_resource_is_told_as_target_info(
+    telemetry: Telemetry, attributes: dict[str, Attribute], labels: dict[str, str]
+) -> None:
+    assert "target_info" not in generate_latest(telemetry.registry).decode()
+    telemetry.describe_resource(attributes)
+    families = text_string_to_metric_families(generate_latest(telemetry.registry).decode())
+    (sample,) = (sample for family in families if family.name == "target_info" for sample in family.samples)
+    assert (sample.value, sample.labels) == (1, labels)
+    parsed = {family.name: family for family in parse_openmetrics(generate_openmetrics(telemetry.registry).decode())}
+    assert parsed["target"].type == "info"
+
+
+def test_request_metrics_are_shown_once_they_are_known(telemetry: Telemetry) -> None:
+    assert not any(series.startswith("request_") for series in samples_of(telemetry))
+    telemetry.watch_requests(RequestMetrics(attributes=AttributeBuilder()))
+    samples = samples_of(telemetry)
+    assert (samples["request_series"], samples["request_series_overflowed_total"]) == (0, 0)
 
 
 def test_a_queue_is_shown_once_it_is_known(telemetry: Telemetry) -> None:
@@ -234,6 +293,11 @@ class TestFirstScrape:
         [
             ("open_connections", "kind", ["spop", "records"]),
             ("records_skipped_total", "reason", [reason.value for reason in SkipReason]),
+            (
+                "frame_errors_total",
+                "code",
+                sorted({error.status_code.name.lower() for error in RemoteProtocolError.__subclasses__()}),
+            ),
             ("spans_dropped_total", "reason", ["memory", "queue_full", "rejected", "retry_exhausted", "shutdown"]),
             ("config_reloads_total", "result", ["ok", "refused"]),
             ("spans_made_total", "kind", ["server", "client", "internal"]),

@@ -19,6 +19,7 @@ DEFAULT = parse_settings({})
         ({"spans": {"forwarded": {"trust": "All"}}}, ["spans.forwarded.trust"], []),
         ({"exporter": {"headers": [{"name": "a", "value": "b"}]}}, ["exporter.headers"], []),
         ({"listen": {"http": "127.0.0.1:1"}}, [], ["listen.http"]),
+        ({"metrics": {"requests": True}}, [], ["metrics.requests"]),
         ({"limits": {"maxConnections": 3}}, [], ["limits.maxConnections"]),
         ({"exporter": {"type": "none"}, "resource": {"serviceName": "a"}}, ["resource.serviceName"], ["exporter.type"]),
         ({"exporter": {"timeout": "3s"}, "exporters": [{"type": "console"}]}, [], ["exporter.timeout", "exporters"]),

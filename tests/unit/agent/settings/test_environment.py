@@ -66,6 +66,10 @@ def value_at(document: dict[str, Any], field: str) -> Any:
         ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "12", "spans.limits.attributeValueLength", 12),
         ("OTEL_SPAN_EVENT_COUNT_LIMIT", "1", "spans.limits.eventCount", 1),
         ("OTEL_SPAN_LINK_COUNT_LIMIT", "2", "spans.limits.linkCount", 2),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "5000", "metrics.push.interval", "5000ms"),
+        (f"{OTLP}METRICS_ENDPOINT", "http://collector:4318/m", "metrics.push.endpoint", "http://collector:4318/m"),
+        ("OTEL_METRICS_EXEMPLAR_FILTER", "trace_based", "metrics.exemplars", True),
+        ("OTEL_METRICS_EXEMPLAR_FILTER", "always_off", "metrics.exemplars", False),
         ("OTEL_LOG_LEVEL", "WARN", "log.level", "warn"),
         ("OTEL_LOG_LEVEL", "warning", "log.level", "warn"),
         ("OTEL_LOG_LEVEL", "fatal", "log.level", "error"),
@@ -102,6 +106,8 @@ def test_empty_is_unset(variable: str, text: str) -> None:
         (f"{OTLP}TIMEOUT", "²", "a whole number of at least 0"),
         ("OTEL_BSP_MAX_QUEUE_SIZE", "0", "a whole number of at least 1"),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1e3", "a whole number of at least 1"),
+        ("OTEL_METRICS_EXPORTER", "console", "one of prometheus, otlp, none"),
+        ("OTEL_METRICS_EXEMPLAR_FILTER", "always_on", "one of trace_based, always_off"),
         ("OTEL_TRACES_SAMPLER", "two words", "one of always_on, always_off, traceidratio"),
         ("OTEL_TRACES_SAMPLER", "a=b", "one of always_on, always_off, traceidratio"),
         ("OTEL_LOG_LEVEL", "loud", "one of trace, debug, info"),
@@ -111,6 +117,16 @@ def test_what_cannot_be_understood_is_ignored_with_a_warning(variable: str, text
     document, sources, (warning,) = read_environment({variable: text})
     assert (document, sources) == ({}, {})
     assert warning.startswith(f"{variable}={text!r} is ignored: expected {expected}")
+
+
+@pytest.mark.parametrize(("text", "requests", "push"), [("prometheus", True, False), ("OTLP", True, True), ("none", False, False)])
+def test_a_metrics_exporter_says_whether_requests_are_measured_and_whether_that_is_pushed(
+    text: str, requests: bool, push: bool
+) -> None:
+    document, sources, warnings = read_environment({"OTEL_METRICS_EXPORTER": text})
+    assert document == {"metrics": {"requests": requests, "push": {"enabled": push}}}
+    assert set(sources.values()) == {"OTEL_METRICS_EXPORTER"}
+    assert warnings == []
 
 
 @pytest.mark.parametrize("direction", ["REQUEST", "RESPONSE"])

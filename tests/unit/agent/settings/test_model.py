@@ -76,6 +76,13 @@ spans:
   servicePeerName: KubernetesBackend
   peerService: true
   limits: {attributeCount: 64, attributeValueLength: 256, eventCount: 1, linkCount: 0}
+metrics:
+  requests: true
+  labels: [http.route, error.type]
+  maxSeries: 100
+  exemplars: false
+  excludedRequests: false
+  push: {enabled: false, endpoint: "http://collector:4318/v1/metrics", interval: 10s}
 minilanguage:
   maxExchanges: 1
   maxBytes: 1048576

@@ -232,6 +232,7 @@ class TestViolations:
     ) -> None:
         unknown = frame_of(kind, b"whatever", flags=0)
         events = connection.receive(unknown + well_formed[FrameType.HAPROXY_HELLO] + unknown + well_formed[FrameType.NOTIFY])
+        assert connection.ignored_count == 2
         assert [type(event) for event in events] == [HelloReceived, NotifyReceived]
 
     @pytest.mark.parametrize(
