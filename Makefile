@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 # No folder of this repository may hide a module of the standard library's (`operator`).
 export PYTHONSAFEPATH := 1
 
-.PHONY: help demo test unit lint format types imports haproxies prometheus packages fuzz bench clean
+.PHONY: help demo test unit lint format types imports haproxies prometheus packages fuzz soak bench clean
 help:
 	@echo "make demo        two traced HAProxies in front of a traced server; prints the traces"
 	@echo "                 [PROFILE=Standard|Full|Stream] [HAPROXY=/path] [KEEP=1]"
@@ -15,6 +15,7 @@ help:
 	@echo "make lint types imports format    ruff, mypy, import rules, ruff format"
 	@echo "make packages    build wheel and source distribution in dist/, and try them"
 	@echo "make fuzz        search for bytes that do harm  [TARGET=...] [SECONDS=60]"
+	@echo "make soak        faults under load, one after the other; prints a table  [MINUTES=10] [SECONDS=5] [RATE=200]"
 	@echo "make bench       CPU of an exchange, beside the SDK way"
 
 $(STAMP): pyproject.toml
@@ -56,6 +57,13 @@ prometheus:
 
 packages: $(STAMP)
 	packaging/check.sh $(BIN)/python
+
+MINUTES ?= 10
+RATE ?= 200
+PROCESSING_TIMEOUT ?= 300
+soak: private SECONDS ?= 5
+soak: $(STAMP)
+	@PYTHONPATH=tests $(BIN)/python -m soak --minutes $(MINUTES) --seconds $(SECONDS) --rate $(RATE) --processing-timeout $(PROCESSING_TIMEOUT)
 
 # In an environment of its own: atheris does not exist for every Python and every machine.
 FUZZ := .cache/fuzz
