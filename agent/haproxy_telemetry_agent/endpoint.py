@@ -10,11 +10,12 @@ import socket
 from collections.abc import Callable
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from .endpoint_connections import BoundedRunner
 from .request_exposition import render_requests
 from .request_metrics import RequestMetrics
+from .telemetry import Telemetry
 
 __all__ = ["Endpoint"]
 
@@ -26,13 +27,13 @@ class Endpoint:
     """Serves the registry and the probes.
 
     Args:
-        registry: what ``/metrics`` shows.
+        telemetry: what ``/metrics`` shows, and what counts connections.
         ready: whether both servers listen.
         requests: what it shows besides; None: nothing.
     """
 
-    def __init__(self, *, registry: CollectorRegistry, ready: Callable[[], bool], requests: RequestMetrics | None = None) -> None:
-        self._registry = registry
+    def __init__(self, *, telemetry: Telemetry, ready: Callable[[], bool], requests: RequestMetrics | None = None) -> None:
+        self._telemetry = telemetry
         self._ready = ready
         self._requests = requests
         self._runner: web.AppRunner | None = None
@@ -43,7 +44,7 @@ class Endpoint:
         application.router.add_get("/metrics", self._metrics)
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
-        self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=_END_SECONDS)
+        self._runner = BoundedRunner(application, telemetry=self._telemetry, shutdown_timeout=_END_SECONDS)
         await self._runner.setup()
         await web.SockSite(self._runner, listening).start()
 
@@ -65,7 +66,7 @@ class Endpoint:
                     # A thousand series are megabytes: they are never held as a whole, and HAProxy does not wait for them.
                     await asyncio.sleep(0)
             # OpenMetrics' end mark is in here: it comes last.
-            await response.write(encode(self._registry))
+            await response.write(encode(self._telemetry.registry))
             await response.write_eof()
         return response
 

@@ -104,6 +104,8 @@ class _Connection(StreamConnection):
             self._too_long_count = reader.too_long_count
         for record in records:
             self._record(record)
+        if not self._detached:
+            self.await_rest(unfinished=reader.unfinished, progressed=bool(records))
 
     def closed(self) -> None:
         if not self._detached:

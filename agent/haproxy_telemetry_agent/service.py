@@ -109,7 +109,7 @@ class Service:
         self._watches: list[asyncio.Task[None]] = []
         self._push = self._make_push()
         self._loop_lag = LoopLag(asyncio.get_running_loop(), self.telemetry.loop_was_late)
-        self._endpoint = Endpoint(registry=self.telemetry.registry, ready=lambda: self._listening, requests=self._requests)
+        self._endpoint = Endpoint(telemetry=self.telemetry, ready=lambda: self._listening, requests=self._requests)
 
     async def start(self) -> None:
         """Listen on all three addresses.

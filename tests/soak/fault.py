@@ -35,8 +35,8 @@ class Loss(Enum):
     MEMORY = auto()
     """What the agent had in memory when it was killed: nobody is left to count it, so it is bounded by the time spans wait."""
     RING = auto()
-    """What has no room in HAProxy's ring, which keeps the oldest records of the time that the agent was away. Nobody counts it: the
-    agent is not there, and HAProxy says `1 event dropped` for any number, or nothing."""
+    """What has no room in HAProxy's ring, which keeps the oldest records of the time that the agent was away; HAProxy 2.6 and 2.8
+    say how many they dropped. And what `MEMORY` loses."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -125,6 +125,8 @@ def _unrecorded(metrics: Metrics) -> float:
 
 
 def _counted(fault: Fault, before: Metrics, after: Metrics) -> int | None:
+    if fault.loss is Loss.RING and after["records_lost_total"]:
+        return SPANS_OF_AN_EXCHANGE * int(after["records_lost_total"])  # a new agent's: it began at 0
     if fault.loss in (Loss.MEMORY, Loss.RING):
         return None
     counted = _dropped(after) - _dropped(before)
@@ -156,13 +158,14 @@ def _of_spans(fault: Fault, outcome: Outcome, *, rate_per_second: float, forgets
         complaints.append(f"{account.twice} spans came twice")
     if account.half and fault.loss not in (Loss.REFUSED, Loss.MEMORY):
         complaints.append(f"{len(account.half)} traces have one span of two, such as {account.half[0]}")
+    in_memory = SPANS_OF_AN_EXCHANGE * rate_per_second * _KILLED_LOSES_SECONDS
     allowed: float = 0
     if fault.loss is Loss.REFUSED:
         allowed = account.expected
     elif fault.loss is Loss.RECORDS:
         allowed = SPANS_OF_AN_EXCHANGE * _RELOADS_LOSE_EXCHANGES * 20
     elif fault.loss is Loss.MEMORY:
-        allowed = SPANS_OF_AN_EXCHANGE * rate_per_second * _KILLED_LOSES_SECONDS
+        allowed = in_memory
     elif fault.loss is Loss.RING:
         allowed = account.expected - SPANS_OF_AN_EXCHANGE * _RING_KEEPS_EXCHANGES
         if account.lost < SPANS_OF_AN_EXCHANGE * rate_per_second:
@@ -170,6 +173,13 @@ def _of_spans(fault: Fault, outcome: Outcome, *, rate_per_second: float, forgets
     if account.lost > allowed:
         complaints.append(f"{account.lost} of {account.expected} spans are lost; {allowed:.0f} are allowed")
     counted = outcome.counted
-    if counted is not None and not (counted == account.lost or (fault.loss is Loss.RECORDS and forgets and counted < account.lost)):
+    if fault.loss is Loss.RING and counted is not None:
+        if not 0 <= account.lost - counted <= in_memory:
+            complaints.append(
+                f"{account.lost} spans are lost, HAProxy tells of {counted}, and at most {in_memory:.0f} are the agent's"
+            )
+    elif counted is not None and not (
+        counted == account.lost or (fault.loss is Loss.RECORDS and forgets and counted < account.lost)
+    ):
         complaints.append(f"{account.lost} spans are lost, and {counted} are counted as lost")
     return complaints
