@@ -5,13 +5,14 @@ STAMP := .venv/.installed
 # No folder of this repository may hide a module of the standard library's (`operator`).
 export PYTHONSAFEPATH := 1
 
-.PHONY: help demo test unit lint format types imports haproxies prometheus packages fuzz soak bench clean
+.PHONY: help demo test unit lint format types imports haproxies prometheus faketime packages fuzz soak bench clean
 help:
 	@echo "make demo        two traced HAProxies in front of a traced server; prints the traces"
 	@echo "                 [PROFILE=Standard|Full|Stream] [HAPROXY=/path] [KEEP=1]"
 	@echo "make test        all tests, with every HAProxy found  [HAPROXY=/path:/path] [ARGS=...]"
 	@echo "make haproxies   fetch more HAProxy versions for the tests (Debian)"
 	@echo "make prometheus  fetch a Prometheus for the tests (Debian)"
+	@echo "make faketime    fetch a library for the tests that sets clocks (Debian)"
 	@echo "make lint types imports format    ruff, mypy, import rules, ruff format"
 	@echo "make packages    build wheel and source distribution in dist/, and try them"
 	@echo "make fuzz        search for bytes that do harm  [TARGET=...] [SECONDS=60]"
@@ -54,6 +55,9 @@ haproxies: $(STAMP)
 
 prometheus:
 	tests/support/fetch_prometheus.sh
+
+faketime:
+	tests/support/fetch_faketime.sh
 
 packages: $(STAMP)
 	packaging/check.sh $(BIN)/python

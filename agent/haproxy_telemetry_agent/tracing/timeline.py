@@ -1,7 +1,8 @@
 """The timeline of an exchange: when each phase began, from HAProxy's clocks and timers, never out of order.
 
 HAProxy's clocks (microseconds) win over its timers (whole milliseconds, cut). Where only timers tell, every moment is a lower
-bound: a parent that starts after its child looks broken.
+bound: a parent that starts after its child looks broken. Where the machine's clock was set while the exchange lasted, its readings
+before and after do not fit together: then HAProxy's timers, which do not follow it, win.
 """
 
 import msgspec
@@ -12,6 +13,8 @@ __all__ = ["Timeline", "timeline"]
 
 _NANOSECONDS_PER_MICROSECOND = 1_000
 _NANOSECONDS_PER_MILLISECOND = 1_000_000
+_SET_NANOSECONDS = 1_000_000_000
+"""A clock that is only slewed, and a busy HAProxy, do not differ by so much from a timer."""
 
 
 class Timeline(msgspec.Struct, frozen=True, gc=False):
@@ -22,6 +25,8 @@ class Timeline(msgspec.Struct, frozen=True, gc=False):
     turn: int
     """HAProxy turned to the server: its rules through, its queues left."""
     end: int
+    clock_was_set: bool = False
+    """Whether it was set meanwhile, by more than a second: then readings before the end tell nothing."""
 
     def connected(self, ending: Ending) -> int | None:
         """The server's connection was there; None if there never was one."""
@@ -39,8 +44,30 @@ class Timeline(msgspec.Struct, frozen=True, gc=False):
 
 def timeline(ending: Ending) -> Timeline:
     """The timeline of one exchange."""
-    start = _start_unix_nano(ending)
-    return Timeline(start, _turn_unix_nano(ending, start), ending.end_unix_nano)
+    clock_was_set = _clock_was_set(ending)
+    if clock_was_set:
+        start = max(0, ending.end_unix_nano - ending.total_milliseconds * _NANOSECONDS_PER_MILLISECOND)
+    else:
+        start = _start_unix_nano(ending)
+    turn = _turn_unix_nano(ending, start, None if clock_was_set else ending.routed_unix_micro)
+    return Timeline(start, turn, ending.end_unix_nano, clock_was_set)
+
+
+def _clock_was_set(ending: Ending) -> bool:
+    """Whether the clock says another duration than the timer of the whole exchange.
+
+    What was seen before 3.0 is the end of the headers: it may be any time later than the start.
+    """
+    total = ending.total_milliseconds * _NANOSECONDS_PER_MILLISECOND
+    if total < 0:
+        return False
+    if ending.start_unix_micro is not None:
+        elapsed = ending.end_unix_nano - ending.start_unix_micro * _NANOSECONDS_PER_MICROSECOND
+        return abs(elapsed - total) > _SET_NANOSECONDS
+    if ending.seen_unix_micro is not None:
+        elapsed = ending.end_unix_nano - ending.seen_unix_micro * _NANOSECONDS_PER_MICROSECOND
+        return not -_SET_NANOSECONDS <= elapsed <= total + _SET_NANOSECONDS
+    return False
 
 
 def _start_unix_nano(ending: Ending) -> int:
@@ -61,11 +88,11 @@ def _start_unix_nano(ending: Ending) -> int:
     return max(0, min(start, ending.end_unix_nano))
 
 
-def _turn_unix_nano(ending: Ending, start_unix_nano: int) -> int:
+def _turn_unix_nano(ending: Ending, start_unix_nano: int, routed_unix_micro: int | None) -> int:
     """Never later than it was: our last rule's clock (rules behind it may take longer, which only ``TR`` knows), and timers."""
     turn = start_unix_nano + _at_least_nanoseconds(ending.request_milliseconds)
-    if ending.routed_unix_micro is not None:
-        turn = max(turn, ending.routed_unix_micro * _NANOSECONDS_PER_MICROSECOND)
+    if routed_unix_micro is not None:
+        turn = max(turn, routed_unix_micro * _NANOSECONDS_PER_MICROSECOND)
     return min(turn + _at_least_nanoseconds(ending.queue_milliseconds), ending.end_unix_nano)
 
 

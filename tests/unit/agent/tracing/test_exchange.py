@@ -446,8 +446,14 @@ class TestTimes:
             ("before: headers took longer", {"seen": str(START_MICRO + 5000), "Ta": "12"}, END - 12 * MILLISECOND),
             ("nothing but the total", {"Ta": "12"}, END - 12 * MILLISECOND),
             ("nothing at all", {"Ta": "-1"}, END),
-            ("a clock that went back", {"start": str(START_MICRO + 60_000_000)}, END),
-            ("nonsense", {"start": "-5"}, 0),
+            ("a clock that was set back", {"start": str(START_MICRO + 60_000_000), "Ta": "12"}, END - 12 * MILLISECOND),
+            ("a clock that was set forward", {"start": str(START_MICRO - 60_000_000), "Ta": "12"}, END - 12 * MILLISECOND),
+            ("before: a clock that was set back", {"seen": str(START_MICRO + 60_000_000), "Ta": "12"}, END - 12 * MILLISECOND),
+            ("before: a clock that was set forward", {"seen": str(START_MICRO - 60_000_000), "Ta": "12"}, END - 12 * MILLISECOND),
+            ("before: slow headers, and no other clock", {"seen": str(START_MICRO), "Ta": "60012"}, END - 60_012 * MILLISECOND),
+            ("a clock that was slewed", {"start": str(START_MICRO - 900_000), "Ta": "12"}, START - 900 * MILLISECOND),
+            ("a clock that was set back, and no timer", {"start": str(START_MICRO + 60_000_000), "Ta": "-1"}, END),
+            ("nonsense", {"start": "-5", "Ta": "-1"}, 0),
         ],
     )
     def test_start(self, trace: Callable[..., Exchange], what: str, parameters: Parameters, start: int) -> None:
