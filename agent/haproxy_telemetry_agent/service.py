@@ -30,6 +30,7 @@ from .spop_server import SpopServer
 from .telemetry import Telemetry
 from .tracing import IdGenerator
 from .version import VERSION
+from .worker import Worker
 
 if TYPE_CHECKING:
     from .metrics_push import MetricsPush
@@ -38,6 +39,7 @@ __all__ = ["Service"]
 
 _logger = logging.getLogger(__name__)
 
+_ALONE = Worker()
 _MEMORY_POLL_SECONDS = 0.25
 _ROUTES_POLL_SECONDS = 2.0
 _EXPIRE_SECONDS = 1.0
@@ -51,13 +53,18 @@ class Service:
         settings: checked settings.
         environ: where attributes of ``env`` are from.
         worker_restarts: how often the supervisor has restarted the agent.
+        worker: which of several that share the addresses.
 
     Raises:
-        SettingsError: a certificate, a header's file or the file of routes can't be loaded.
+        SettingsError: a certificate, a header's file or the file of routes can't be loaded, or the addresses can't be shared.
     """
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str], *, worker_restarts: int = 0) -> None:
+    def __init__(
+        self, settings: Settings, environ: Mapping[str, str], *, worker_restarts: int = 0, worker: Worker = _ALONE
+    ) -> None:
         self._settings = settings
+        self._worker = worker
+        self._addresses = worker.addresses(settings.listen)
         self._environ = environ
         self.telemetry = Telemetry(worker_restarts=worker_restarts)
         self._resource = resource_attributes(service_name=settings.resource.service_name, attributes=settings.resource.attributes)
@@ -117,16 +124,16 @@ class Service:
         Raises:
             ListenError: one of them can't be had; none is kept then.
         """
-        addresses = self._settings.listen
+        addresses, shared = self._addresses, self._worker.shares
         with contextlib.ExitStack() as opened:
 
-            def open_one(setting: str, address: str) -> socket.socket:
-                listening = opened.enter_context(contextlib.closing(listen(setting, address)))
+            def open_one(setting: str, address: str, *, shared: bool = False) -> socket.socket:
+                listening = opened.enter_context(contextlib.closing(listen(setting, address, shared=shared)))
                 opened.callback(unlink, address)
                 return listening
 
-            spop = open_one("listen.spop", addresses.spop)
-            records = open_one("listen.records", addresses.records)
+            spop = open_one("listen.spop", addresses.spop, shared=shared)
+            records = open_one("listen.records", addresses.records, shared=shared)
             http = open_one("listen.http", addresses.http)
             opened.pop_all()
         self._exporters.start()
@@ -220,7 +227,7 @@ class Service:
             closing.append(self._push.close(left_seconds))
         await asyncio.gather(*closing)
         await self._endpoint.close()
-        addresses = self._settings.listen
+        addresses = self._addresses
         for address in (addresses.spop, addresses.records, addresses.http):
             unlink(address)
         _logger.info("stopped")
@@ -254,7 +261,8 @@ class Service:
             exporter=make_exporter(push, self._settings.exporter),
             telemetry=self.telemetry,
             requests=self._requests,
-            resource=self._resource,
+            # A stream of metrics has one writer: workers must not look like one.
+            resource=self._resource | ({"haproxy_telemetry.worker": self._worker.number} if self._worker.shares else {}),
             scope=(SCOPE_NAME, VERSION),
             interval_seconds=duration_seconds(push.interval),
         )

@@ -13,7 +13,7 @@ import aiohttp
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from support.ports import ADDRESS, free_port
+from support.ports import ADDRESS, free_port, free_ports
 from support.probe import until
 from support.process import Process
 
@@ -37,6 +37,7 @@ class Agent:
         listen: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
         supervised: bool = False,
+        workers: int = 1,
         name: str = "agent",
     ) -> None:
         """`settings` and `listen` lie over what a test wants of an agent by default: batches that leave at once, and an HAProxy
@@ -44,7 +45,8 @@ class Agent:
         """
         self.name = name
         self.folder = folder
-        self.listen = {part: f"{ADDRESS}:{free_port()}" for part in ("spop", "records", "http")} | dict(listen or {})
+        own = {"spop": free_port(), "records": free_port(), "http": free_ports(workers)[0]}
+        self.listen = {part: f"{ADDRESS}:{port}" for part, port in own.items()} | dict(listen or {})
         self.settings: Settings = {
             "listen": self.listen,
             "processingTimeout": "1s",
@@ -54,6 +56,7 @@ class Agent:
         }
         self._environment = environment
         self._supervised = supervised
+        self._workers = workers
         self._process: Process | None = None
 
     @property
@@ -101,6 +104,8 @@ class Agent:
         arguments: list[str | Path] = [PROGRAM, "run", "--config", self.settings_path]
         if self._supervised:
             arguments.append("--supervise")
+        if self._workers > 1:
+            arguments.append(f"--workers={self._workers}")
         self._process = Process(self.name, arguments, environment=self._environment)
         await self._process.start()
         ready = until(self._is_ready, what=f"{self.name} is ready", timeout_seconds=20)
@@ -114,9 +119,11 @@ class Agent:
         """Ends it as a supervisor does, by SIGTERM; returns its exit code."""
         return await self.process.stop(timeout_seconds=20)
 
-    async def metrics(self) -> dict[str, float]:
-        """What it counts: `name{label="value"}` without the common prefix -> value."""
-        async with aiohttp.ClientSession() as session, session.get(f"http://{self.listen['http']}/metrics") as response:
+    async def metrics(self, worker: int = 0) -> dict[str, float]:
+        """What it counts, or one of its workers: `name{label="value"}` without the common prefix -> value."""
+        host, _, port = self.listen["http"].rpartition(":")
+        url = f"http://{host}:{int(port) + worker}/metrics"
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
             text = await response.text()
         values: dict[str, float] = {}
         for family in text_string_to_metric_families(text):
