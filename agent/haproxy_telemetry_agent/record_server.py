@@ -26,7 +26,10 @@ __all__ = ["RecordServer"]
 
 _logger = logging.getLogger(__name__)
 
-_READ_BYTES = 65_536
+_READ_BYTES = 16_384
+"""Some twenty records, a millisecond's work: HAProxies wait for answers meanwhile. With 64 KiB the slowest hundredth of the answers
+of a busy agent took three times as long, for no less CPU time (measured).
+"""
 _LEFT_POLL_SECONDS = 0.05
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -48,6 +51,7 @@ class RecordServer(StreamServer):
             connect=lambda server: _Connection(server, record, max_record_bytes),
             telemetry=telemetry,
             max_connections=max_connections,
+            read_bytes=_READ_BYTES,
         )
 
     async def start(self, listening: socket.socket) -> None:
