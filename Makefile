@@ -15,7 +15,7 @@ help:
 	@echo "make lint types imports format    ruff, mypy, import rules, ruff format"
 	@echo "make packages    build wheel and source distribution in dist/, and try them"
 	@echo "make fuzz        search for bytes that do harm  [TARGET=...] [SECONDS=60]"
-	@echo "make bench       CPU of an exchange, beside the SDK way"
+	@echo "make bench       CPU, latency, memory, start-up; beside the SDK way  [ARGS='--quick exchange']"
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; say which with PYTHON=python3.X")'
@@ -70,7 +70,7 @@ fuzz: $(FUZZ)/.installed
 	@tests/fuzz/run.sh $(FUZZ) $(SECONDS) $(TARGET)
 
 bench: $(STAMP)
-	PYTHONPATH=. $(BIN)/python -m benchmarks.exchange $(ARGS)
+	@PYTHONPATH=tests:. $(BIN)/python -m benchmarks $(ARGS)
 
 clean:
 	rm -rf .venv .cache build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -180,8 +180,8 @@ class Used:
     p99_milliseconds: float
 
 
-async def exchange(sink: Sink, title: str, agent: Agent, shape: Shape, exchanges: int) -> Used:
-    """Have ``exchanges`` exchanges, and wait for their spans."""
+async def exchange(sink: Sink, title: str, agent: Agent, shape: Shape, exchanges: int, *, open_ended: bool = False) -> Used:
+    """Have ``exchanges`` exchanges, and wait for their spans; open-ended ones are begun, and have none."""
     before_seconds = agent.cpu_seconds
     options = {
         "--spop": agent.addresses.spop,
@@ -191,13 +191,18 @@ async def exchange(sink: Sink, title: str, agent: Agent, shape: Shape, exchanges
         "--exchanges": str(exchanges),
     }
     load = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.load", *(word for pair in options.items() for word in pair), stdout=PIPE
+        sys.executable,
+        "-m",
+        "benchmarks.load",
+        *(word for pair in options.items() for word in pair),
+        *(["--open-ended"] if open_ended else []),
+        stdout=PIPE,
     )
     output, _ = await load.communicate()
     if load.returncode:
         raise ChildProcessError(f"the load on {title} ended with {load.returncode}")
-    agent.spans += agent.spans_per_exchange * exchanges
-    if agent.spans_per_exchange:
+    if agent.spans_per_exchange and not open_ended:
+        agent.spans += agent.spans_per_exchange * exchanges
         await sink.wait_for(title, agent.spans, _DRAIN_TIMEOUT_SECONDS)
     waits = json.loads(output)
     return Used(agent.cpu_seconds - before_seconds, waits["p50"], waits["p99"])

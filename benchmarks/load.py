@@ -39,7 +39,9 @@ class Shape:
 class _Run:
     """The exchanges of one run, handed out one by one."""
 
-    def __init__(self, exchanges: int) -> None:
+    def __init__(self, exchanges: int, *, records: bool = True) -> None:
+        self.records = records
+        """Whether an exchange ends."""
         self.traffic = Traffic()
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.waits_seconds: list[float] = []
@@ -124,7 +126,7 @@ class _Connection(asyncio.BufferedProtocol):
         assert self._transport is not None
         if questions:
             self._transport.write(b"".join(questions))
-        if records:
+        if records and self._run.records:
             self._records.write(b"".join(records))
         for _ in records:
             self._run.end()
@@ -151,9 +153,11 @@ class _RecordStream(asyncio.Protocol):
             self.closed.set_exception(exc)
 
 
-async def run(*, spop: str, records: str, connections: int, outstanding: int, exchanges: int) -> dict[str, float]:
+async def run(
+    *, spop: str, records: str, connections: int, outstanding: int, exchanges: int, open_ended: bool = False
+) -> dict[str, float]:
     """Have ``exchanges`` exchanges with the agent on these addresses (as in its settings); returns how long answers took."""
-    work = _Run(exchanges)
+    work = _Run(exchanges, records=not open_ended)
     record_stream = _RecordStream()
     record_transport = await _connect(records, record_stream)
     transports = [await _connect(spop, _Connection(work, record_transport, outstanding)) for _ in range(connections)]
@@ -190,6 +194,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, required=True)
     parser.add_argument("--outstanding", type=int, required=True)
     parser.add_argument("--exchanges", type=int, required=True)
+    parser.add_argument("--open-ended", action="store_true", help="answers are followed by no record")
     print(json.dumps(asyncio.run(run(**vars(parser.parse_args())))))
 
 
