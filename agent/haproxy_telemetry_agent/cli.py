@@ -227,9 +227,11 @@ def _check_config(options: argparse.Namespace) -> int:
     loaded = load_settings(options.config, os.environ)
     from .exporters import check_exporters  # noqa: PLC0415 - as in _serve
     from .parts import load_routes  # noqa: PLC0415
+    from .samplers import make_sampler  # noqa: PLC0415
     from .service import describe  # noqa: PLC0415
 
     check_exporters(loaded.settings)
+    make_sampler(loaded.settings.sampling)
     load_routes(loaded.settings)
     for warning in loaded.warnings:
         print(f"warning: {warning}")  # noqa: T201

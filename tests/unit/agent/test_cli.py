@@ -123,6 +123,10 @@ class TestCheckConfig:
             "The settings are valid; what is not listed has its default.",
         ]
 
+    def test_a_sampler_that_is_not_installed(self, caplog: pytest.LogCaptureFixture, write_file: WriteFile) -> None:
+        assert main(["check-config", "--config", write_file("sampling: {type: Plugin, plugin: none}")]) == OK
+        assert "sampler 'none' is not installed" in caplog.text
+
     @pytest.mark.parametrize(
         ("text", "error"),
         [
