@@ -58,9 +58,15 @@ def make_parts(settings: Settings, environ: Mapping[str, str], *, ids: IdGenerat
             keeper=keeper,
             limits=limits,
             baggage_keys=propagation.baggage_attributes,
+            describe=settings.logs.enabled,
+            describe_excluded=settings.logs.excluded_requests,
         ),
         connection_tracer=ConnectionTracer(
-            sampler=sampler, keeper=keeper, attributes=static_attributes(settings.spans, environ), limits=limits
+            sampler=sampler,
+            keeper=keeper,
+            attributes=static_attributes(settings.spans, environ),
+            limits=limits,
+            describe=settings.logs.enabled,
         ),
     )
 

@@ -17,6 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from .export import ExportObserver, Result, SpanQueue
+from .log_telemetry import LogTelemetry
 from .memory import MemoryGuard
 from .metric_families import PREFIX, Histogram, counter, gauge, histogram, single
 from .records import SkipReason
@@ -146,6 +147,7 @@ class Telemetry(Collector):
         self._memory: MemoryGuard | None = None
         self._queues: Sequence[SpanQueue] = ()
         self._destinations: dict[str, _Destination] = {}
+        self._logs: LogTelemetry | None = None
         self._minilanguage: MiniLanguage | None = None
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
@@ -159,6 +161,11 @@ class Telemetry(Collector):
     def watch_queues(self, queues: Sequence[SpanQueue]) -> None:
         """Show these queues' size, taken together: there is one for each destination."""
         self._queues = queues
+
+    def watch_logs(self) -> LogTelemetry:
+        """Who counts for the access log; shown from now on."""
+        self._logs = LogTelemetry(drop_reasons=_DROP_REASONS)
+        return self._logs
 
     def watch_memory(self, guard: MemoryGuard) -> None:
         """Show whether spans are dropped for want of memory."""
@@ -441,6 +448,8 @@ class Telemetry(Collector):
                 f"{PREFIX}queue_size_bytes", "Bytes of the spans that wait.", sum(queue.size_bytes for queue in queues)
             )
             yield GaugeMetricFamily(f"{PREFIX}queue_capacity", "Spans that may wait.", sum(queue.max_spans for queue in queues))
+        if self._logs is not None:
+            yield from self._logs.collect()
         if self._requests is not None:
             yield GaugeMetricFamily(
                 f"{PREFIX}request_series", "Label sets of http_server_request_duration_seconds.", len(self._requests.series)

@@ -6,6 +6,7 @@ from .connection_ending import ConnectionEnding
 from .context import IdGenerator, SpanContext, SpanId, TraceFlags, TraceId
 from .ending import Ending
 from .exchange import Exchange, ExchangeTracer
+from .log_record import LogRecord, Severity, log_connection, log_exchange
 from .minilanguage import MiniLanguage, MiniLimits, WarningReason
 from .propagation import Propagation
 from .routes import RoutesError
@@ -26,6 +27,7 @@ __all__ = [
     "Exchange",
     "ExchangeTracer",
     "IdGenerator",
+    "LogRecord",
     "MiniLanguage",
     "MiniLimits",
     "ParentBased",
@@ -33,6 +35,7 @@ __all__ = [
     "Ratio",
     "RoutesError",
     "Sampler",
+    "Severity",
     "Span",
     "SpanContext",
     "SpanId",
@@ -41,4 +44,6 @@ __all__ = [
     "TraceFlags",
     "TraceId",
     "WarningReason",
+    "log_connection",
+    "log_exchange",
 ]

@@ -21,6 +21,7 @@ def test_labels_come_with_what_is_known_of_them() -> None:
     assert rows()["haproxy_telemetry_agent_build_info"][2] == "`version`, `python`"
     assert rows()["haproxy_telemetry_agent_event_loop_lag_seconds"][1:3] == ["histogram", ""]
     assert rows()["haproxy_telemetry_agent_queue_size"][1] == "gauge"
+    assert rows()["haproxy_telemetry_agent_log_records_made_total"][2] == "`severity`: info error"
 
 
 def test_requests_and_the_resource_are_in_it() -> None:

@@ -215,6 +215,14 @@ def test_request_metrics_are_shown_once_they_are_known(telemetry: Telemetry) -> 
     assert (samples["request_series"], samples["request_series_overflowed_total"]) == (0, 0)
 
 
+def test_the_access_log_is_shown_once_there_is_one(telemetry: Telemetry) -> None:
+    assert not any(series.startswith("log_") for series in samples_of(telemetry))
+    telemetry.watch_logs().dropped(3, "memory")
+    samples = samples_of(telemetry)
+    assert samples["log_records_dropped_total{reason=memory}"] == 3
+    assert samples["log_records_dropped_total{reason=shutdown}"] == samples["spans_dropped_total{reason=memory}"] == 0
+
+
 def test_a_queue_is_shown_once_it_is_known(telemetry: Telemetry) -> None:
     assert not any(series.startswith("queue_") for series in samples_of(telemetry))
     queue = SpanQueue(max_spans=7, max_bytes=100)
