@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from .access_log import AccessLog
 from .endpoint import Endpoint
+from .endpoint_tls import make_endpoint_tls
 from .exporters import SCOPE_NAME, describe_destinations, make_exporters, make_replacements
 from .foreign_messages import ForeignMessages, make_minilanguage
 from .listener import listen, unlink
@@ -120,7 +121,12 @@ class Service:
         self._watches: list[asyncio.Task[None]] = []
         self._push = self._make_push()
         self._loop_lag = LoopLag(asyncio.get_running_loop(), self.telemetry.loop_was_late)
-        self._endpoint = Endpoint(registry=self.telemetry.registry, ready=lambda: self._listening, requests=self._requests)
+        self._endpoint = Endpoint(
+            registry=self.telemetry.registry,
+            ready=lambda: self._listening,
+            requests=self._requests,
+            tls=make_endpoint_tls(settings.listen.http_tls),
+        )
 
     async def start(self) -> None:
         """Listen on all three addresses.

@@ -18,7 +18,11 @@ Document = dict[str, Any]
 WHOLE_FILE = """
 profile: Standard
 processingTimeout: 5ms
-listen: {spop: "unix:/run/spoa.sock", records: "[::1]:10514", http: ":9464"}
+listen:
+  spop: unix:/run/spoa.sock
+  records: "[::1]:10514"
+  http: ":9464"
+  httpTls: {certificateFile: /http-cert, keyFile: /http-key, clientCaFile: /http-ca}
 exporter:
   type: file
   endpoint: https://collector:4318
