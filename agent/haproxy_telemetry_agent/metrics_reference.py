@@ -13,8 +13,9 @@ from .request_exposition import HELP, NAME
 from .request_metrics import LABELS, RequestMetrics
 from .settings import Settings
 from .telemetry import Telemetry
-from .tracing import AlwaysOff, IdGenerator
+from .tracing import AlwaysOff, IdGenerator, Propagation
 from .tracing.attributes import AttributeBuilder
+from .wiring import FORMATS
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -51,6 +52,7 @@ def _empty_telemetry() -> Telemetry:
     settings = Settings()
     telemetry = Telemetry()
     telemetry.watch_queues([SpanQueue(max_spans=1, max_bytes=1)])
+    Propagation([row.propagator for row in FORMATS], counts=telemetry.extracts)
     telemetry.watch_logs().watch_queue(SpanQueue(max_spans=1, max_bytes=1))
     ids = IdGenerator(random.Random(0).getrandbits)  # noqa: S311 - never asked for one
     telemetry.watch_minilanguage(make_minilanguage(settings.minilanguage, sampler=AlwaysOff(), ids=ids))

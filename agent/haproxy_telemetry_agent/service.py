@@ -74,7 +74,7 @@ class Service:
         self.telemetry.describe_resource(self._resource)
         self._ids = IdGenerator(random.Random(random.SystemRandom().getrandbits(256)).getrandbits)  # noqa: S311 - ids, not secrets
         self._routes = load_routes(settings)
-        parts = make_parts(settings, environ, ids=self._ids, routes=self._routes)
+        parts = make_parts(settings, environ, ids=self._ids, routes=self._routes, extracts=self.telemetry.extracts)
         self._attributes = parts.attributes
         logs = self.telemetry.watch_logs() if settings.logs.enabled else None
         self._exporters = make_exporters(settings, self.telemetry.destination, logs)
@@ -175,7 +175,7 @@ class Service:
         settings = change.effective
         same_file = settings.spans.routes_file == self._settings.spans.routes_file
         routes = self._routes if same_file else load_routes(settings)
-        parts = make_parts(settings, self._environ, ids=self._ids, routes=routes)
+        parts = make_parts(settings, self._environ, ids=self._ids, routes=routes, extracts=self.telemetry.extracts)
         replacements = make_replacements(settings)
         # From here on nothing can fail.
         self._settings, self._routes, self._attributes = settings, routes, parts.attributes

@@ -19,10 +19,10 @@ from prometheus_client.registry import Collector
 from .export import ExportObserver, Result, SpanQueue
 from .log_telemetry import LogTelemetry
 from .memory import MemoryGuard
-from .metric_families import PREFIX, Histogram, counter, gauge, histogram, single
+from .metric_families import PREFIX, Histogram, counter, counter_by, gauge, histogram, single
 from .records import SkipReason
 from .request_metrics import RequestMetrics
-from .tracing import Attribute, MiniLanguage, Span, SpanKind, WarningReason
+from .tracing import Attribute, ExtractCounts, MiniLanguage, Span, SpanKind, WarningReason
 from .version import VERSION
 from .wiring import SPOE_EVENTS
 
@@ -126,6 +126,8 @@ class Telemetry(Collector):
         self._answered: Counter[tuple[str, str]] = Counter(
             {(sampled, parent): 0 for sampled in ("true", "false") for parent in ("remote", "none")}
         )
+        self.extracts: ExtractCounts = {}
+        """Counted by ``Propagation``."""
         self._records: Counter[str] = Counter(answered=0, unanswered=0, unasked=0, no_request=0, connection=0, probe=0)
         self._records_skipped: Counter[str] = Counter({reason.value: 0 for reason in SkipReason})
         self._records_cut = 0
@@ -380,6 +382,12 @@ class Telemetry(Collector):
         for (sampled, parent), count in self._answered.items():
             answered.add_metric([sampled, parent], count)
         yield answered
+        yield counter_by(
+            "propagation_extract",
+            "Times a propagator was asked for the caller's context; 'invalid' is a header that holds none.",
+            ("propagator", "result"),
+            self.extracts,
+        )
         yield counter(
             "exchanges_recorded",
             "Records read at the end of exchanges, by whether the agent had answered their start; answered ones that stay "

@@ -135,6 +135,7 @@ async def test_frames_lag_and_the_resource_are_told(one_haproxy: FoundHAProxy, t
         await site.spans_of(3)
         await site.agent.wait_for_metric("event_loop_lag_seconds_count", 2)
         metrics = await site.agent.metrics()
+        assert metrics['propagation_extract_total{propagator="tracecontext",result="ok"}'] == 3
         assert metrics['frames_total{direction="received",type="notify"}'] == 3
         assert metrics['frames_total{direction="sent",type="ack"}'] == 3
         hellos = metrics['frames_total{direction="received",type="haproxy_hello"}']

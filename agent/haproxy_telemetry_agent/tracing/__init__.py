@@ -8,7 +8,7 @@ from .ending import Ending
 from .exchange import Exchange, ExchangeTracer
 from .log_record import LogRecord, Severity, log_connection, log_exchange
 from .minilanguage import MiniLanguage, MiniLimits, WarningReason
-from .propagation import Propagation
+from .propagation import ExtractCounts, Propagation
 from .routes import RoutesError
 from .sampling import AlwaysOff, AlwaysOn, ParentBased, Ratio, Sampler
 from .span import Attribute, Attributes, Span, SpanKind, SpanStatus
@@ -26,6 +26,7 @@ __all__ = [
     "Ending",
     "Exchange",
     "ExchangeTracer",
+    "ExtractCounts",
     "IdGenerator",
     "LogRecord",
     "MiniLanguage",

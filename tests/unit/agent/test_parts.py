@@ -7,7 +7,7 @@ import pytest
 
 from haproxy_telemetry_agent.parts import load_routes, make_parts
 from haproxy_telemetry_agent.settings import SettingsError, parse_settings
-from haproxy_telemetry_agent.tracing import IdGenerator
+from haproxy_telemetry_agent.tracing import ExtractCounts, IdGenerator
 from haproxy_telemetry_agent.tracing.routes import NO_ROUTES
 from haproxy_telemetry_agent.wiring import CONNECTION_FIELDS, Plan, record_fields
 
@@ -28,6 +28,15 @@ def test_sampling_and_propagation_are_the_settings() -> None:
     begun = answer({"propagation": {"trustedNetworks": ["10.0.0.0/8"]}}, traceparent_1=CALLER, src="192.0.2.1")["traceparent"]
     assert (continued[:35] == CALLER[:35], begun[:35] == CALLER[:35]) == (True, False)
     assert "b3" in answer({"propagation": {"propagators": ["b3"]}})
+
+
+def test_what_propagation_counts_goes_on_under_other_settings() -> None:
+    counts: ExtractCounts = {}
+    ids = IdGenerator(random.Random(1).getrandbits)
+    for document in ({}, {"sampling": {"type": "AlwaysOff"}}):
+        parts = make_parts(parse_settings(document), {}, ids=ids, routes=None, extracts=counts)
+        parts.answerer.answer({"traceparent_1": CALLER})
+    assert counts["tracecontext", "ok"] == 2
 
 
 def test_the_file_of_routes_is_read(tmp_path: Path) -> None:
