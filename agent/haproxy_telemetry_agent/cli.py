@@ -225,13 +225,15 @@ def _config(options: argparse.Namespace) -> int:
 
 def _check_config(options: argparse.Namespace) -> int:
     loaded = load_settings(options.config, os.environ)
-    from .exporters import check_exporters  # noqa: PLC0415 - as in _serve
+    from .endpoint_tls import make_endpoint_tls  # noqa: PLC0415 - as in _serve
+    from .exporters import check_exporters  # noqa: PLC0415
     from .parts import load_routes  # noqa: PLC0415
     from .samplers import make_sampler  # noqa: PLC0415
     from .service import describe  # noqa: PLC0415
 
     check_exporters(loaded.settings)
     make_sampler(loaded.settings.sampling)
+    make_endpoint_tls(loaded.settings.listen.http_tls)
     load_routes(loaded.settings)
     for warning in loaded.warnings:
         print(f"warning: {warning}")  # noqa: T201

@@ -25,10 +25,12 @@ from .export.json_lines import JsonLinesTransport, append_to_file, write_to_stdo
 from .export.otlp_http import OtlpHttpTransport
 from .export.proxy import find_proxy
 from .export.tls import TlsError, TlsFiles
+from .log_telemetry import LogTelemetry
 from .resource import resource_attributes
 from .settings import Settings, SettingsError, duration_seconds
 from .settings.exporter import DEFAULT_HTTP_ENDPOINT, Batch
 from .settings.exporter import Exporter as ExporterSettings
+from .settings.logs import log_exporter
 from .tracing.semconv import SCHEMA_URL
 from .version import VERSION
 
@@ -47,6 +49,11 @@ SCOPE_NAME = "haproxy-telemetry-agent"
 _USER_AGENT = f"{SCOPE_NAME}/{VERSION}"
 _DEFAULT_ENDPOINTS = {"http/protobuf": DEFAULT_HTTP_ENDPOINT, "grpc": "http://localhost:4317"}
 
+_LOGS = "logs"
+"""Where the access log's exporter stands in the settings."""
+_PATHS = {_LOGS: "/v1/logs"}
+_TRACES_PATH = "/v1/traces"
+
 _Encode = Callable[[Sequence[bytes]], bytes]
 
 
@@ -62,63 +69,78 @@ class Exporters:
 
     Args:
         exporters: one for each destination; there may be none.
+        logs: the access log's; None: there is no access log.
     """
 
-    def __init__(self, exporters: Sequence[Exporter]) -> None:
+    def __init__(self, exporters: Sequence[Exporter], logs: Exporter | None = None) -> None:
         self._exporters = exporters
+        self._every = list(exporters) if logs is None else [*exporters, logs]
         self.queues = [exporter.queue for exporter in exporters]
         # One destination is the rule: no call in between then.
         self.offer: Callable[[bytes], None] = exporters[0].offer if len(exporters) == 1 else self._offer
         """Queue one encoded span everywhere; never waits."""
+        self.offer_log_record: Callable[[bytes], None] | None = None if logs is None else logs.offer
+        """Queue one encoded log record; never waits."""
 
     def start(self) -> None:
         """Start the workers on the running loop."""
-        for exporter in self._exporters:
+        for exporter in self._every:
             exporter.start()
 
     def replace(self, replacements: Sequence["Replacement"]) -> None:
-        """Go on with changed settings; there must be one for each destination, in the same order. The queues stay."""
-        for exporter, (batch, transport) in zip(self._exporters, replacements, strict=True):
+        """Go on with changed settings; there must be one for each destination, in the same order, the access log's last.
+
+        The queues stay.
+        """
+        for exporter, (batch, transport) in zip(self._every, replacements, strict=True):
             exporter.replace(transport, _make_policy(batch))
             exporter.queue.resize(
                 max_spans=batch.max_queue_spans, max_bytes=batch.max_queue_bytes, drop_oldest=batch.drop_policy == "Oldest"
             )
 
     def waiting(self) -> int:
-        """How many spans wait, in all queues."""
-        return sum(map(len, self.queues))
+        """How many spans and log records wait, in all queues."""
+        return sum(len(exporter.queue) for exporter in self._every)
 
     def shed(self) -> None:
         """Drop the older half of what waits, and all that is offered until ``resume``: there is no memory for it."""
-        for exporter in self._exporters:
+        for exporter in self._every:
             exporter.shed()
 
     def resume(self) -> None:
-        """Take spans again."""
-        for exporter in self._exporters:
+        """Take them again."""
+        for exporter in self._every:
             exporter.resume()
 
     async def close(self, timeout_seconds: float) -> None:
         """Send what is queued, all at the same time, for at most ``timeout_seconds``."""
-        await asyncio.gather(*(exporter.close(timeout_seconds) for exporter in self._exporters))
+        await asyncio.gather(*(exporter.close(timeout_seconds) for exporter in self._every))
 
     def _offer(self, span: bytes) -> None:
         for exporter in self._exporters:
             exporter.offer(span)
 
 
-def make_exporters(settings: Settings, observe: Callable[[str], ExportObserver]) -> Exporters:
+def make_exporters(
+    settings: Settings, observe: Callable[[str], ExportObserver], log_telemetry: LogTelemetry | None = None
+) -> Exporters:
     """All exporters that checked settings describe; must be called on a running loop.
 
     Args:
         settings: checked settings.
         observe: makes the observer of the destination of this name.
+        log_telemetry: counts for the access log; None: there is none, whatever the settings say.
 
     Raises:
         SettingsError: a file can't be used, or a package is missing.
     """
     encode = _make_encoder(settings)
-    return Exporters([_make_exporter(exporter, field, encode, observe(field)) for field, exporter in settings.destinations()])
+    exporters = [_make_exporter(exporter, field, encode, observe(field)) for field, exporter in settings.destinations()]
+    if log_telemetry is None:
+        return Exporters(exporters)
+    logs = _make_exporter(log_exporter(settings.logs, settings.exporter), _LOGS, encode, log_telemetry)
+    log_telemetry.watch_queue(logs.queue)
+    return Exporters(exporters, logs)
 
 
 def make_replacements(settings: Settings) -> list[Replacement]:
@@ -128,7 +150,7 @@ def make_replacements(settings: Settings) -> list[Replacement]:
         SettingsError: as ``make_exporters``.
     """
     encode = _make_encoder(settings)
-    return [Replacement(exporter.batch, _make_transport(exporter, field, encode)) for field, exporter in settings.destinations()]
+    return [Replacement(exporter.batch, _make_transport(exporter, field, encode)) for field, exporter in _every(settings)]
 
 
 def check_exporters(settings: Settings) -> None:
@@ -137,13 +159,16 @@ def check_exporters(settings: Settings) -> None:
     Raises:
         SettingsError: a file can't be used, or a package is missing.
     """
-    for field, exporter in settings.destinations():
+    for field, exporter in _every(settings):
         _make_transport(exporter, field, partial(encode_request, b"", b"", ""))
 
 
 def describe_destinations(settings: Settings) -> str:
-    """Where spans go, for the start-up log."""
-    return ", ".join(_destination(exporter) for _field, exporter in settings.destinations()) or "nowhere"
+    """Where spans go, and the access log if there is one, for the start-up log."""
+    spans = ", ".join(_destination(exporter) for _field, exporter in settings.destinations()) or "nowhere"
+    if not settings.logs.enabled:
+        return spans
+    return f"{spans}, access log to {_destination(log_exporter(settings.logs, settings.exporter), _PATHS[_LOGS])}"
 
 
 def grpc_target(url: str) -> str:
@@ -160,7 +185,13 @@ def _make_encoder(settings: Settings) -> _Encode:
     return partial(encode_request, encode_resource(resource), encode_scope(SCOPE_NAME, VERSION), SCHEMA_URL)
 
 
-def _destination(exporter: ExporterSettings) -> str:
+def _every(settings: Settings) -> list[tuple[str, ExporterSettings]]:
+    """``(field, exporter)`` of each destination, and last of the access log if there is one."""
+    logs = [(_LOGS, log_exporter(settings.logs, settings.exporter))] if settings.logs.enabled else []
+    return settings.destinations() + logs
+
+
+def _destination(exporter: ExporterSettings, path: str = _TRACES_PATH) -> str:
     if exporter.type == "console":
         return "standard output"
     if exporter.type == "file":
@@ -171,8 +202,8 @@ def _destination(exporter: ExporterSettings) -> str:
     if exporter.protocol == "grpc":
         return base
     if base.startswith("unix:"):
-        return f"{base} (/v1/traces)"
-    return exporter.traces_endpoint or base.rstrip("/") + "/v1/traces"
+        return f"{base} ({path})"
+    return exporter.traces_endpoint or base.rstrip("/") + path
 
 
 def _make_exporter(settings: ExporterSettings, field: str, encode: _Encode, observer: ExportObserver) -> Exporter:
@@ -186,6 +217,7 @@ def _make_exporter(settings: ExporterSettings, field: str, encode: _Encode, obse
         backoff=Backoff(random=random.random),
         observer=observer,
         name=field,
+        items="log records" if field == _LOGS else "spans",
     )
 
 
@@ -248,7 +280,7 @@ def _make_otlp(settings: ExporterSettings, field: str, encode: _Encode) -> Trans
     gzip = settings.compression == "gzip"
     if settings.protocol == "grpc":
         try:
-            from .export.otlp_grpc import OtlpGrpcTransport  # noqa: PLC0415 - an extra
+            from .export.otlp_grpc import LOGS_METHOD, TRACES_METHOD, OtlpGrpcTransport  # noqa: PLC0415 - an extra
         except ImportError:
             raise SettingsError(
                 f"{field}.protocol: 'grpc': needs the package grpcio: install haproxy-telemetry[agent,grpc], or use http/protobuf"
@@ -261,12 +293,14 @@ def _make_otlp(settings: ExporterSettings, field: str, encode: _Encode) -> Trans
             tls=tls if secure else None,
             encode=encode,
             user_agent=_USER_AGENT,
+            method=LOGS_METHOD if field == _LOGS else TRACES_METHOD,
         )
-    traces_url = "http://localhost/v1/traces" if unix else _destination(settings)
+    path = _PATHS.get(field, _TRACES_PATH)
+    full_url = f"http://localhost{path}" if unix else _destination(settings, path)
     return OtlpHttpTransport(
-        url=traces_url,
+        url=full_url,
         unix_path=url.removeprefix("unix:") if unix else None,
-        proxy=None if unix else find_proxy(traces_url),
+        proxy=None if unix else find_proxy(full_url),
         headers=headers,
         timeout_seconds=timeout_seconds,
         gzip=gzip,

@@ -14,10 +14,13 @@ import socket
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from .access_log import AccessLog
 from .endpoint import Endpoint
+from .endpoint_tls import make_endpoint_tls
 from .exporters import SCOPE_NAME, describe_destinations, make_exporters, make_replacements
 from .foreign_messages import ForeignMessages, make_minilanguage
 from .listener import listen, unlink
+from .log_telemetry import LogTelemetry
 from .loop_lag import LoopLag
 from .memory import MemoryGuard, read_rss_bytes, return_free_memory
 from .parts import load_routes, make_parts
@@ -71,9 +74,10 @@ class Service:
         self.telemetry.describe_resource(self._resource)
         self._ids = IdGenerator(random.Random(random.SystemRandom().getrandbits(256)).getrandbits)  # noqa: S311 - ids, not secrets
         self._routes = load_routes(settings)
-        parts = make_parts(settings, environ, ids=self._ids, routes=self._routes)
+        parts = make_parts(settings, environ, ids=self._ids, routes=self._routes, extracts=self.telemetry.extracts)
         self._attributes = parts.attributes
-        self._exporters = make_exporters(settings, self.telemetry.destination)
+        logs = self.telemetry.watch_logs() if settings.logs.enabled else None
+        self._exporters = make_exporters(settings, self.telemetry.destination, logs)
         self.telemetry.watch_queues(self._exporters.queues)
         self._memory = MemoryGuard(
             max_bytes=settings.limits.max_memory_bytes,
@@ -97,6 +101,7 @@ class Service:
             offer=self._exporters.offer,
             asks=settings.profile != "Stream",
             requests=self._requests,
+            access_log=self._make_access_log(logs),
         )
         limits = settings.limits
         self._spop_server = SpopServer(
@@ -116,7 +121,12 @@ class Service:
         self._watches: list[asyncio.Task[None]] = []
         self._push = self._make_push()
         self._loop_lag = LoopLag(asyncio.get_running_loop(), self.telemetry.loop_was_late)
-        self._endpoint = Endpoint(registry=self.telemetry.registry, ready=lambda: self._listening, requests=self._requests)
+        self._endpoint = Endpoint(
+            registry=self.telemetry.registry,
+            ready=lambda: self._listening,
+            requests=self._requests,
+            tls=make_endpoint_tls(settings.listen.http_tls),
+        )
 
     async def start(self) -> None:
         """Listen on all three addresses.
@@ -165,7 +175,7 @@ class Service:
         settings = change.effective
         same_file = settings.spans.routes_file == self._settings.spans.routes_file
         routes = self._routes if same_file else load_routes(settings)
-        parts = make_parts(settings, self._environ, ids=self._ids, routes=routes)
+        parts = make_parts(settings, self._environ, ids=self._ids, routes=routes, extracts=self.telemetry.extracts)
         replacements = make_replacements(settings)
         # From here on nothing can fail.
         self._settings, self._routes, self._attributes = settings, routes, parts.attributes
@@ -250,6 +260,10 @@ class Service:
         self.telemetry.watch_requests(requests)
         return requests
 
+    def _make_access_log(self, telemetry: LogTelemetry | None) -> AccessLog | None:
+        offer = self._exporters.offer_log_record
+        return None if telemetry is None or offer is None else AccessLog(offer=offer, telemetry=telemetry)
+
     def _make_push(self) -> "MetricsPush | None":
         push = self._settings.metrics.push
         if not push.enabled:
@@ -271,8 +285,9 @@ class Service:
 def describe(settings: Settings, sources: dict[str, str]) -> Iterable[str]:
     """What differs from the defaults and where it is from, for the start-up log; values of headers are not shown."""
     for field, source in sorted(sources.items()):
-        if not field.startswith("exporter.headers"):
+        if not field.startswith(("exporter.headers", "logs.headers")):
             yield f"{field} from {source}"
-    for exporter in (settings.exporter, *settings.exporters):
-        for header in exporter.headers:
+    of_logs = [] if settings.logs.headers is None else settings.logs.headers
+    for headers in (*(exporter.headers for exporter in (settings.exporter, *settings.exporters)), of_logs):
+        for header in headers:
             yield f"header {header.name} (value not shown)"

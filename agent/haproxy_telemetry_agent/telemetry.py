@@ -17,11 +17,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.registry import Collector
 
 from .export import ExportObserver, Result, SpanQueue
+from .log_telemetry import LogTelemetry
 from .memory import MemoryGuard
-from .metric_families import PREFIX, Histogram, counter, gauge, histogram, single
+from .metric_families import PREFIX, Histogram, counter, counter_by, gauge, histogram, single
 from .records import SkipReason
 from .request_metrics import RequestMetrics
-from .tracing import Attribute, MiniLanguage, Span, SpanKind, WarningReason
+from .tracing import Attribute, ExtractCounts, MiniLanguage, Span, SpanKind, WarningReason
 from .version import VERSION
 from .wiring import SPOE_EVENTS
 
@@ -125,6 +126,8 @@ class Telemetry(Collector):
         self._answered: Counter[tuple[str, str]] = Counter(
             {(sampled, parent): 0 for sampled in ("true", "false") for parent in ("remote", "none")}
         )
+        self.extracts: ExtractCounts = {}
+        """Counted by ``Propagation``."""
         self._records: Counter[str] = Counter(answered=0, unanswered=0, unasked=0, no_request=0, connection=0, probe=0)
         self._records_skipped: Counter[str] = Counter({reason.value: 0 for reason in SkipReason})
         self._records_cut = 0
@@ -146,6 +149,7 @@ class Telemetry(Collector):
         self._memory: MemoryGuard | None = None
         self._queues: Sequence[SpanQueue] = ()
         self._destinations: dict[str, _Destination] = {}
+        self._logs: LogTelemetry | None = None
         self._minilanguage: MiniLanguage | None = None
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
@@ -159,6 +163,11 @@ class Telemetry(Collector):
     def watch_queues(self, queues: Sequence[SpanQueue]) -> None:
         """Show these queues' size, taken together: there is one for each destination."""
         self._queues = queues
+
+    def watch_logs(self) -> LogTelemetry:
+        """Who counts for the access log; shown from now on."""
+        self._logs = LogTelemetry(drop_reasons=_DROP_REASONS)
+        return self._logs
 
     def watch_memory(self, guard: MemoryGuard) -> None:
         """Show whether spans are dropped for want of memory."""
@@ -373,6 +382,12 @@ class Telemetry(Collector):
         for (sampled, parent), count in self._answered.items():
             answered.add_metric([sampled, parent], count)
         yield answered
+        yield counter_by(
+            "propagation_extract",
+            "Times a propagator was asked for the caller's context; 'invalid' is a header that holds none.",
+            ("propagator", "result"),
+            self.extracts,
+        )
         yield counter(
             "exchanges_recorded",
             "Records read at the end of exchanges, by whether the agent had answered their start; answered ones that stay "
@@ -441,6 +456,8 @@ class Telemetry(Collector):
                 f"{PREFIX}queue_size_bytes", "Bytes of the spans that wait.", sum(queue.size_bytes for queue in queues)
             )
             yield GaugeMetricFamily(f"{PREFIX}queue_capacity", "Spans that may wait.", sum(queue.max_spans for queue in queues))
+        if self._logs is not None:
+            yield from self._logs.collect()
         if self._requests is not None:
             yield GaugeMetricFamily(
                 f"{PREFIX}request_series", "Label sets of http_server_request_duration_seconds.", len(self._requests.series)

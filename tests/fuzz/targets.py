@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import pairwise
 
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord as OtlpLogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 
+from haproxy_telemetry_agent.access_log import AccessLog
 from haproxy_telemetry_agent.content import make_attribute_builder
 from haproxy_telemetry_agent.foreign_messages import ForeignMessages, make_minilanguage
 from haproxy_telemetry_agent.pipeline import Pipeline
@@ -108,6 +110,7 @@ class Agent:
     def __init__(self) -> None:
         self.telemetry = Telemetry()
         self.exported = 0
+        self.logged = 0
         self.now_unix_nano = 1_000
         ids = IdGenerator(random.Random(1).getrandbits)
         sampler = ParentBased(Ratio(0.5))
@@ -130,12 +133,21 @@ class Agent:
                 attributes=make_attribute_builder(EVERYTHING.spans, {}),
                 profile="Full",
                 baggage_keys=BAGGAGE_KEYS,
+                describe=True,
+                describe_excluded=True,
             ),
-            connection_tracer=ConnectionTracer(sampler=sampler),
+            connection_tracer=ConnectionTracer(sampler=sampler, describe=True),
             foreign=self.foreign,
             telemetry=self.telemetry,
             offer=self._offer,
+            access_log=AccessLog(offer=self._log, telemetry=self.telemetry.watch_logs()),
         )
+
+    def _log(self, record: bytes) -> None:
+        decoded = OtlpLogRecord.FromString(record)
+        assert (len(decoded.trace_id), len(decoded.span_id)) in {(16, 8), (0, 0)}, decoded
+        assert decoded.body.string_value, decoded
+        self.logged += 1
 
     def _offer(self, span: bytes) -> None:
         decoded = OtlpSpan.FromString(span)
@@ -274,11 +286,13 @@ def _read(segments: Iterable[bytes]) -> tuple[int, bool]:
 
 
 def record(data: bytes) -> None:
-    """Any bytes as a record: one count, and spans that can be read."""
+    """Any bytes as a record: one count, and spans and a log record that can be read."""
     agent = Agent()
     agent.pipeline.record(data)
     assert agent.counted("exchanges_recorded_total", "records_skipped_total") == 1
     assert agent.counted("spans_made_total") == agent.exported
+    assert agent.counted("log_records_made_total") == agent.logged <= 1
+    assert agent.logged or not agent.exported
 
 
 def parameters(data: bytes, *, sd_id: str, plausible: dict[str, str], captured: tuple[str, ...] = ()) -> None:

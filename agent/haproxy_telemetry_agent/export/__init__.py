@@ -1,7 +1,8 @@
-"""Export: encoded spans, a bounded queue, a worker that tries again, and the transports."""
+"""Export: encoded spans and log records, a bounded queue, a worker that tries again, and the transports."""
 
 from .encoder import encode_request, encode_resource, encode_scope, encode_span
 from .exporter import BatchPolicy, Exporter, ExportObserver, Result, Transport
+from .log_encoder import encode_log_record
 from .queue import SpanQueue
 from .retry import Backoff, Verdict
 
@@ -14,6 +15,7 @@ __all__ = [
     "SpanQueue",
     "Transport",
     "Verdict",
+    "encode_log_record",
     "encode_request",
     "encode_resource",
     "encode_scope",

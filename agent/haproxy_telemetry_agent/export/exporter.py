@@ -74,6 +74,7 @@ class Exporter:
         backoff: how long to wait between tries.
         observer: is told of every delivery and loss.
         name: which of several destinations; the log says it.
+        items: what is exported, in the log's words.
     """
 
     def __init__(
@@ -85,9 +86,11 @@ class Exporter:
         backoff: Backoff,
         observer: ExportObserver,
         name: str = "exporter",
+        items: str = "spans",
     ) -> None:
         self._transport = transport
         self.name = name
+        self._items = items
         self.queue = self._queue = queue
         # What is said too often is held back by logger: one destination's troubles must not hide another's.
         self._logger = logging.getLogger(__name__ if name == "exporter" else f"{__name__}.{name}")
@@ -230,8 +233,9 @@ class Exporter:
                     settled = True
                     return
                 self._logger.warning(
-                    "the collector did not take %d spans (%s %s); next try in %.1f s",
+                    "the collector did not take %d %s (%s %s); next try in %.1f s",
                     len(batch),
+                    self._items,
                     result.code,
                     result.message,
                     wait_seconds,
@@ -250,8 +254,10 @@ class Exporter:
         if rejected:
             self._observer.dropped(rejected, "rejected")
         if rejected or result.message:
-            self._logger.warning("the collector refused %d of %d spans: %s", rejected, len(batch), result.message)
+            self._logger.warning("the collector refused %d of %d %s: %s", rejected, len(batch), self._items, result.message)
 
     def _drop(self, batch: list[bytes], reason: str, result: Result) -> None:
         self._observer.dropped(len(batch), reason)
-        self._logger.warning("%d spans dropped (%s): collector answered %s %s", len(batch), reason, result.code, result.message)
+        self._logger.warning(
+            "%d %s dropped (%s): collector answered %s %s", len(batch), self._items, reason, result.code, result.message
+        )

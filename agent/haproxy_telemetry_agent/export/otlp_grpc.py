@@ -19,11 +19,12 @@ from .response import parse_partial_success, parse_retry_info, shorten_message
 from .retry import Verdict, judge_grpc_status
 from .tls import TlsError, TlsFiles
 
-__all__ = ["OtlpGrpcTransport"]
+__all__ = ["LOGS_METHOD", "TRACES_METHOD", "OtlpGrpcTransport"]
 
 _logger = logging.getLogger(__name__)
 
-_METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+TRACES_METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+LOGS_METHOD = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
 _STATUS_DETAILS = "grpc-status-details-bin"
 _OPTIONS = (
     # Whether and when a batch is tried again is for the exporter to say, and it must find a collector that is back.
@@ -47,6 +48,7 @@ class OtlpGrpcTransport:
         tls: None for a connection in the clear.
         encode: makes a request of spans.
         user_agent: who we are; gRPC adds its own.
+        method: what is called: ``TRACES_METHOD`` or ``LOGS_METHOD``.
 
     Raises:
         TlsError: a file can't be used.
@@ -62,8 +64,10 @@ class OtlpGrpcTransport:
         tls: TlsFiles | None,
         encode: Callable[[list[bytes]], bytes],
         user_agent: str,
+        method: str = TRACES_METHOD,
     ) -> None:
         self._target = target
+        self._method = method
         self._headers = headers
         self._timeout_seconds = timeout_seconds
         self._compression = grpc.Compression.Gzip if gzip else grpc.Compression.NoCompression
@@ -79,7 +83,7 @@ class OtlpGrpcTransport:
         self._renew_credentials()
         if self._channel is None:
             self._channel = self._open_channel()
-        call = self._channel.unary_unary(_METHOD)
+        call = self._channel.unary_unary(self._method)
         metadata = tuple(
             (name, value.encode() if name.endswith("-bin") else value) for name, value in self._headers.current().items()
         )

@@ -10,7 +10,7 @@ __all__ = ["SpanQueue"]
 
 
 class SpanQueue:
-    """Encoded spans in the order they came.
+    """Encoded spans, or log records, in the order they came.
 
     Args:
         max_spans: at most so many wait.

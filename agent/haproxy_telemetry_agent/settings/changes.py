@@ -12,6 +12,7 @@ __all__ = ["Change", "compare_settings"]
 _AT_START_ONLY = ("listen", "limits", "minilanguage", "metrics")
 """Open sockets, open exchanges and counters were made with these."""
 _EXPORT = ("exporter", "exporters")
+_LOGS = ("logs",)
 
 
 class Change(NamedTuple):
@@ -29,7 +30,9 @@ def compare_settings(running: Settings, wanted: Settings) -> Change:
     """What is to be done about ``wanted``."""
     # Each destination has a queue, which can change but not come or go.
     same_destinations = [field for field, _ in running.destinations()] == [field for field, _ in wanted.destinations()]
-    waiting = _AT_START_ONLY if same_destinations else _AT_START_ONLY + _EXPORT
+    waiting: tuple[str, ...] = _AT_START_ONLY if same_destinations else _AT_START_ONLY + _EXPORT
+    if running.logs.enabled != wanted.logs.enabled:
+        waiting += _LOGS
     kept = {name: getattr(running, name) for name in waiting}
     live: list[str] = []
     restart: list[str] = []

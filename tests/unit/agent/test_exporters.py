@@ -14,8 +14,9 @@ from haproxy_telemetry_agent.settings import Settings, SettingsError, parse_sett
 from haproxy_telemetry_agent.telemetry import Telemetry
 
 
-def settings(exporter: dict[str, Any], *others: dict[str, Any]) -> Settings:
-    return parse_settings({"exporter": exporter, "exporters": list(others)})
+def settings(exporter: dict[str, Any], *others: dict[str, Any], logs: dict[str, Any] | None = None) -> Settings:
+    of_logs = {} if logs is None else {"enabled": True, **logs}
+    return parse_settings({"exporter": exporter, "exporters": list(others), "logs": of_logs})
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,58 @@ def settings(exporter: dict[str, Any], *others: dict[str, Any]) -> Settings:
 )
 def test_where_spans_go(exporters: list[dict[str, Any]], description: str) -> None:
     assert describe_destinations(settings(*exporters)) == description
+
+
+@pytest.mark.parametrize(
+    ("exporter", "logs", "description"),
+    [
+        ({}, {}, "http://localhost:4318/v1/logs"),
+        ({"endpoint": "https://c/base/", "tracesEndpoint": "https://traces"}, {}, "https://c/base/v1/logs"),
+        ({"endpoint": "unix:/run/c.sock"}, {}, "unix:/run/c.sock (/v1/logs)"),
+        ({"endpoint": "http://c:4317", "protocol": "grpc"}, {}, "http://c:4317"),
+        ({"endpoint": "http://c:4317", "protocol": "grpc"}, {"endpoint": "http://l/as/it/is"}, "http://l/as/it/is"),
+        ({"type": "none"}, {"protocol": "grpc"}, "http://localhost:4317"),
+    ],
+)
+def test_where_the_access_log_goes(exporter: dict[str, Any], logs: dict[str, Any], description: str) -> None:
+    assert describe_destinations(settings(exporter, logs=logs)).endswith(f", access log to {description}")
+
+
+async def test_the_access_log_has_a_queue_of_its_own() -> None:
+    telemetry = Telemetry()
+    exporters = make_exporters(
+        settings({}, logs={"batch": {"maxQueueRecords": 3, "maxBatchRecords": 3}}), telemetry.destination, telemetry.watch_logs()
+    )
+    assert exporters.offer_log_record is not None
+    exporters.offer(b"span")
+    for _ in range(5):
+        exporters.offer_log_record(b"record")
+    assert exporters.waiting() == 4
+    assert [len(queue) for queue in exporters.queues] == [1]
+    exporters.replace(make_replacements(settings({}, logs={"batch": {"maxQueueRecords": 9, "maxBatchRecords": 9}})))
+    exporters.offer_log_record(b"record")
+    assert exporters.waiting() == 5
+    exporters.shed()
+    exporters.offer_log_record(b"record")
+    assert exporters.waiting() == 2
+    exporters.resume()
+    exporters.offer_log_record(b"record")
+    await exporters.close(0.1)
+    exporters.offer_log_record(b"record")
+    counted = {
+        sample.labels["reason"]: sample.value
+        for family in telemetry.collect()
+        if family.name.endswith("log_records_dropped")
+        for sample in family.samples
+    }
+    assert counted == {"queue_full": 2, "memory": 3, "shutdown": 4, "rejected": 0, "retry_exhausted": 0}
+
+
+async def test_there_is_none_unless_somebody_counts_it() -> None:
+    exporters = make_exporters(settings({"type": "none"}), Telemetry().destination)
+    assert exporters.offer_log_record is None
+    assert make_replacements(settings({"type": "none"})) == []
+    await exporters.close(0)
 
 
 @pytest.mark.parametrize(
@@ -116,6 +169,14 @@ def test_what_cannot_be_used_is_named(exporter: dict[str, Any], error: str) -> N
     with pytest.raises(SettingsError) as raised:
         check_exporters(settings({}, exporter))
     assert str(raised.value).startswith(error)
+
+
+def test_what_the_access_log_cannot_use_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"^logs\.tls\.caFile: '/none': can't be used"):
+        check_exporters(settings({}, logs={"tls": {"caFile": "/none"}}))
+    with pytest.raises(SettingsError, match=r"^logs\.headers: header a: '/none' can't be read"):
+        check_exporters(settings({"type": "none"}, logs={"headers": [{"name": "a", "valueFile": "/none"}]}))
+    check_exporters(settings({}, logs={"protocol": "grpc"}))
 
 
 def test_checking_makes_no_file(tmp_path: Path) -> None:

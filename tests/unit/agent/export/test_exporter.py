@@ -300,6 +300,27 @@ async def test_each_of_several_destinations_has_a_log_of_its_own(caplog: pytest.
     assert [record.name.rpartition("exporter.")[2] for record in caplog.records] == ["exporters[0]"]
 
 
+@pytest.mark.parametrize(
+    "result", [REJECTED, Result(Verdict.DELIVERED, "200", "too old", rejected_spans=1), Result(Verdict.RETRY, "503")]
+)
+async def test_what_is_exported_has_its_name_in_the_log(caplog: pytest.LogCaptureFixture, result: Result) -> None:
+    setup = Setup(Collector(result))
+    exporter = Exporter(
+        transport=setup.collector,
+        queue=SpanQueue(max_spans=9, max_bytes=99),
+        policy=BatchPolicy(1, DELAY, RETRY),
+        backoff=Backoff(random=lambda: 1.0),
+        observer=setup.counts,
+        items="log records",
+    )
+    exporter.start()
+    exporter.offer(b"1")
+    await exporter.close(1)
+    (line,) = caplog.messages
+    assert "1 log records" in line
+    assert "span" not in line
+
+
 class TestClose:
     async def test_what_is_queued_is_sent_without_waiting_for_more(self, started: Start, looptime: float) -> None:
         setup = started()

@@ -21,6 +21,8 @@ DEFAULT = parse_settings({})
         ({"listen": {"http": "127.0.0.1:1"}}, [], ["listen.http"]),
         ({"metrics": {"requests": True}}, [], ["metrics.requests"]),
         ({"limits": {"maxConnections": 3}}, [], ["limits.maxConnections"]),
+        ({"logs": {"enabled": True, "timeout": "3s"}}, [], ["logs.enabled", "logs.timeout"]),
+        ({"logs": {"timeout": "3s"}}, ["logs.timeout"], []),
         ({"exporter": {"type": "none"}, "resource": {"serviceName": "a"}}, ["resource.serviceName"], ["exporter.type"]),
         ({"exporter": {"timeout": "3s"}, "exporters": [{"type": "console"}]}, [], ["exporter.timeout", "exporters"]),
         ({"exporter": {"timeout": "3s"}, "exporters": [{"type": "none"}]}, ["exporter.timeout", "exporters"], []),

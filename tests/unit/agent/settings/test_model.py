@@ -18,7 +18,11 @@ Document = dict[str, Any]
 WHOLE_FILE = """
 profile: Standard
 processingTimeout: 5ms
-listen: {spop: "unix:/run/spoa.sock", records: "[::1]:10514", http: ":9464"}
+listen:
+  spop: unix:/run/spoa.sock
+  records: "[::1]:10514"
+  http: ":9464"
+  httpTls: {certificateFile: /http-cert, keyFile: /http-key, clientCaFile: /http-ca}
 exporter:
   type: file
   endpoint: https://collector:4318
@@ -83,6 +87,16 @@ metrics:
   exemplars: false
   excludedRequests: false
   push: {enabled: false, endpoint: "http://collector:4318/v1/metrics", interval: 10s}
+logs:
+  enabled: true
+  excludedRequests: true
+  endpoint: https://logs:4318/custom
+  protocol: http/protobuf
+  compression: gzip
+  timeout: 2s
+  headers: [{name: X-Logs, value: s3cret, valueFile: null}]
+  tls: {caFile: /ca2, certificateFile: /cert2, keyFile: /key2, insecureSkipVerify: false}
+  batch: {maxQueueRecords: 11, maxQueueBytes: 1025, maxBatchRecords: 11, dropPolicy: Oldest, delay: 3s, retry: 2m}
 minilanguage:
   maxExchanges: 1
   maxBytes: 1048576
@@ -357,8 +371,12 @@ def defaults_of(reference: Document) -> Document:
 
 def schema_paths(reference: Document) -> Document:
     """A document with every key that the schema knows."""
-    fields = definition_of(reference)["properties"]
-    return {name: schema_paths(field) if "$ref" in field else None for name, field in fields.items()}
+    document: Document = {}
+    for name, field in definition_of(reference)["properties"].items():
+        # What may also be null is one of two alternatives.
+        mapping = next((kind for kind in [field, *field.get("anyOf", [])] if "$ref" in kind), None)
+        document[name] = None if mapping is None else schema_paths(mapping)
+    return document
 
 
 def leaves(node: object, path: str = "") -> set[tuple[str, str]]:
