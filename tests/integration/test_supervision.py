@@ -165,5 +165,6 @@ async def test_addresses_that_workers_cannot_share(tmp_path: Path) -> None:
     async with Process("supervisor", [PROGRAM, "run", "--supervise", "--workers=2", "--config", agent.settings_path]) as process:
         await process.wait_for_line("a unix socket can't be shared by 2 workers: use host:port", timeout_seconds=10)
         await process.wait_for_line("ended with exit code 2", timeout_seconds=10)
-        assert await process.stop(timeout_seconds=20) == 0
+        # The next one may be there already, and is no better.
+        assert await process.stop(timeout_seconds=20) in {0, 1}
         assert not [line for line in process.lines if "Traceback" in line]
