@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from .export import (
@@ -14,7 +14,13 @@ from .export import (
     BatchPolicy,
     Exporter,
     ExportObserver,
+    Origin,
+    SegmentStore,
     SpanQueue,
+    Spill,
+    SpilledSpans,
+    SpillObserver,
+    StoreError,
     Transport,
     encode_request,
     encode_resource,
@@ -29,11 +35,13 @@ from .resource import resource_attributes
 from .settings import Settings, SettingsError, duration_seconds
 from .settings.exporter import DEFAULT_HTTP_ENDPOINT, Batch
 from .settings.exporter import Exporter as ExporterSettings
+from .settings.exporter import Spill as SpillSettings
 from .tracing.semconv import SCHEMA_URL
 from .version import VERSION
 
 __all__ = [
     "SCOPE_NAME",
+    "DestinationObserver",
     "Exporters",
     "Replacement",
     "check_exporters",
@@ -50,11 +58,16 @@ _DEFAULT_ENDPOINTS = {"http/protobuf": DEFAULT_HTTP_ENDPOINT, "grpc": "http://lo
 _Encode = Callable[[Sequence[bytes]], bytes]
 
 
+class DestinationObserver(ExportObserver, SpillObserver, Protocol):
+    """Who counts for one destination."""
+
+
 class Replacement(NamedTuple):
     """What changed settings say of one destination."""
 
     batch: Batch
     transport: Transport
+    origin: Origin
 
 
 class Exporters:
@@ -78,8 +91,10 @@ class Exporters:
 
     def replace(self, replacements: Sequence["Replacement"]) -> None:
         """Go on with changed settings; there must be one for each destination, in the same order. The queues stay."""
-        for exporter, (batch, transport) in zip(self._exporters, replacements, strict=True):
+        for exporter, (batch, transport, origin) in zip(self._exporters, replacements, strict=True):
             exporter.replace(transport, _make_policy(batch))
+            if exporter.spill is not None:
+                exporter.spill.replace(origin, drop_oldest=batch.drop_policy == "Oldest")
             exporter.queue.resize(
                 max_spans=batch.max_queue_spans, max_bytes=batch.max_queue_bytes, drop_oldest=batch.drop_policy == "Oldest"
             )
@@ -107,7 +122,7 @@ class Exporters:
             exporter.offer(span)
 
 
-def make_exporters(settings: Settings, observe: Callable[[str], ExportObserver]) -> Exporters:
+def make_exporters(settings: Settings, observe: Callable[[str], DestinationObserver]) -> Exporters:
     """All exporters that checked settings describe; must be called on a running loop.
 
     Args:
@@ -117,8 +132,8 @@ def make_exporters(settings: Settings, observe: Callable[[str], ExportObserver])
     Raises:
         SettingsError: a file can't be used, or a package is missing.
     """
-    encode = _make_encoder(settings)
-    return Exporters([_make_exporter(exporter, field, encode, observe(field)) for field, exporter in settings.destinations()])
+    origin = _make_origin(settings)
+    return Exporters([_make_exporter(exporter, field, origin, observe(field)) for field, exporter in settings.destinations()])
 
 
 def make_replacements(settings: Settings) -> list[Replacement]:
@@ -127,8 +142,11 @@ def make_replacements(settings: Settings) -> list[Replacement]:
     Raises:
         SettingsError: as ``make_exporters``.
     """
-    encode = _make_encoder(settings)
-    return [Replacement(exporter.batch, _make_transport(exporter, field, encode)) for field, exporter in settings.destinations()]
+    origin = _make_origin(settings)
+    encode = partial(_encode, origin)
+    return [
+        Replacement(exporter.batch, _make_transport(exporter, field, encode), origin) for field, exporter in settings.destinations()
+    ]
 
 
 def check_exporters(settings: Settings) -> None:
@@ -139,6 +157,7 @@ def check_exporters(settings: Settings) -> None:
     """
     for field, exporter in settings.destinations():
         _make_transport(exporter, field, partial(encode_request, b"", b"", ""))
+        _check_spill(exporter.spill, field)
 
 
 def describe_destinations(settings: Settings) -> str:
@@ -155,9 +174,14 @@ def grpc_target(url: str) -> str:
     return f"{host}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
 
 
-def _make_encoder(settings: Settings) -> _Encode:
+def _make_origin(settings: Settings) -> Origin:
     resource = resource_attributes(service_name=settings.resource.service_name, attributes=settings.resource.attributes)
-    return partial(encode_request, encode_resource(resource), encode_scope(SCOPE_NAME, VERSION), SCHEMA_URL)
+    return Origin(encode_resource(resource), encode_scope(SCOPE_NAME, VERSION), SCHEMA_URL)
+
+
+def _encode(origin: Origin, spans: Sequence[bytes]) -> bytes:
+    """What was spilled may be another agent's."""
+    return encode_request(*(spans.origin if isinstance(spans, SpilledSpans) else origin), spans)
 
 
 def _destination(exporter: ExporterSettings) -> str:
@@ -175,10 +199,10 @@ def _destination(exporter: ExporterSettings) -> str:
     return exporter.traces_endpoint or base.rstrip("/") + "/v1/traces"
 
 
-def _make_exporter(settings: ExporterSettings, field: str, encode: _Encode, observer: ExportObserver) -> Exporter:
+def _make_exporter(settings: ExporterSettings, field: str, origin: Origin, observer: DestinationObserver) -> Exporter:
     batch = settings.batch
     return Exporter(
-        transport=_make_transport(settings, field, encode),
+        transport=_make_transport(settings, field, partial(_encode, origin)),
         queue=SpanQueue(
             max_spans=batch.max_queue_spans, max_bytes=batch.max_queue_bytes, drop_oldest=batch.drop_policy == "Oldest"
         ),
@@ -186,7 +210,32 @@ def _make_exporter(settings: ExporterSettings, field: str, encode: _Encode, obse
         backoff=Backoff(random=random.random),
         observer=observer,
         name=field,
+        spill=_make_spill(settings, field, origin, observer),
     )
+
+
+def _make_spill(settings: ExporterSettings, field: str, origin: Origin, observer: DestinationObserver) -> Spill | None:
+    spill = settings.spill
+    if spill.directory is None:
+        return None
+    store = SegmentStore(Path(spill.directory), max_bytes=spill.max_bytes, drop_oldest=settings.batch.drop_policy == "Oldest")
+    try:
+        store.lock()
+    except StoreError as error:
+        raise SettingsError(f"{field}.spill.directory: {spill.directory!r}: {error}") from None
+    return Spill(store, origin=origin, observer=observer, name=field)
+
+
+def _check_spill(spill: SpillSettings, field: str) -> None:
+    """Nothing is made or locked: an agent with these settings may be running."""
+    if spill.directory is None:
+        return
+    directory = Path(spill.directory)
+    existing = directory if directory.exists() else directory.parent
+    if not existing.is_dir():
+        raise SettingsError(f"{field}.spill.directory: {spill.directory!r}: is no folder, and in none")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise SettingsError(f"{field}.spill.directory: {spill.directory!r}: can't be written by this user")
 
 
 def _make_policy(batch: Batch) -> BatchPolicy:

@@ -49,6 +49,7 @@ have further values as they occur. Metrics of the process (`process_*`, `python_
 def _empty_telemetry() -> Telemetry:
     settings = Settings()
     telemetry = Telemetry()
+    telemetry.destination("exporter")
     telemetry.watch_queues([SpanQueue(max_spans=1, max_bytes=1)])
     ids = IdGenerator(random.Random(0).getrandbits)  # noqa: S311 - never asked for one
     telemetry.watch_minilanguage(make_minilanguage(settings.minilanguage, sampler=AlwaysOff(), ids=ids))

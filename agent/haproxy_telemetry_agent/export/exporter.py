@@ -2,6 +2,9 @@
 
 A batch leaves when it is full or when its first span has waited for ``delay_seconds``. While one batch is being tried again the
 queue fills behind it; what finds no room is dropped and counted. Nothing here is ever waited for by HAProxy.
+
+With a spill, what would be dropped because the collector does not take it goes to disk, a batch at a time and the oldest first.
+Later what is on disk and what is queued take turns, so neither waits for the other to end.
 """
 
 import asyncio
@@ -12,8 +15,14 @@ from typing import Protocol
 
 from .queue import SpanQueue
 from .retry import Backoff, Verdict
+from .spill import Spill
 
 __all__ = ["BatchPolicy", "ExportObserver", "Exporter", "Result", "Transport"]
+
+_MAX_SPILLED_SPANS = 2_048
+"""At once: taking more off the queue would hold up the event loop."""
+_SPILL_SECONDS = 1.0
+"""Of the time at the end, at most half of it: for writing what the collector has not taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +83,7 @@ class Exporter:
         backoff: how long to wait between tries.
         observer: is told of every delivery and loss.
         name: which of several destinations; the log says it.
+        spill: where spans go that would be dropped; None: they are dropped.
     """
 
     def __init__(
@@ -85,8 +95,10 @@ class Exporter:
         backoff: Backoff,
         observer: ExportObserver,
         name: str = "exporter",
+        spill: Spill | None = None,
     ) -> None:
         self._transport = transport
+        self.spill = self._spill = spill
         self.name = name
         self.queue = self._queue = queue
         # What is said too often is held back by logger: one destination's troubles must not hide another's.
@@ -103,11 +115,20 @@ class Exporter:
         self._closed = False
         self._shedding = False
         self._deadline_seconds = 0.0
+        self._is_delay_running = False
+        self._was_spilled_last = False
+        self._is_spilled_failing = False
+        """Whether the spill's oldest batch has been tried, and not taken."""
+        self._overtaken_since_seconds: float | None = None
+        """Since when others have been taken meanwhile, and nothing else was refused."""
+        self._delivered_seconds = 0.0
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Start the worker on the running loop."""
         self._task = asyncio.get_running_loop().create_task(self._run(), name="exporter")
+        if self._spill is not None:
+            self._spill.start(self._first.set)
 
     def replace(self, transport: Transport, policy: BatchPolicy) -> None:
         """Deliver to another transport from now on, a batch that is tried again included; the old one is closed when it is idle."""
@@ -127,15 +148,22 @@ class Exporter:
         if self._shedding:
             self._observer.dropped(1, "memory")
             return
+        if self._spill is not None and not self._queue.has_room(len(span)):
+            self._spill_oldest(self._spill)
         lost = self._queue.offer(span)
         if lost:
             self._observer.dropped(lost, "queue_full")
         size = len(self._queue)
-        if size and not self._first.is_set():
+        if size and not self._is_delay_running:
             self._start_delay()
             self._first.set()
         if size >= self._policy.max_spans:
             self._full.set()
+
+    def _spill_oldest(self, spill: Spill) -> None:
+        if spill.has_room and len(self._queue):
+            spill.put(self._queue.take(min(self._policy.max_spans, _MAX_SPILLED_SPANS)))
+            self._logger.warning("the queue is full: spans go to the spill")
 
     def shed(self) -> None:
         """Drop the older half of the queue, and all that is offered until ``resume``: there is no memory for it."""
@@ -149,18 +177,25 @@ class Exporter:
         self._shedding = False
 
     async def close(self, timeout_seconds: float) -> None:
-        """Send what is queued, for at most ``timeout_seconds``; what is left then is dropped and counted."""
+        """Send what is queued, for at most ``timeout_seconds``; what is left then is spilled, or dropped and counted."""
+        loop = asyncio.get_running_loop()
+        deadline_seconds = loop.time() + timeout_seconds
         self._closing.set()
         self._first.set()
         self._full.set()
+        if self._spill is not None:
+            self._replaced.set()  # a batch that waits for its next try has it now
+            timeout_seconds -= min(_SPILL_SECONDS, timeout_seconds / 2)
         if self._task is not None:
             _done, pending = await asyncio.wait({self._task}, timeout=timeout_seconds)
             for task in pending:
                 task.cancel()
             await asyncio.wait({self._task})
-        if len(self._queue):
-            self._observer.dropped(len(self._queue.take(len(self._queue))), "shutdown")
+        while len(self._queue):
+            self._lose(self._queue.take(_MAX_SPILLED_SPANS), "shutdown")
         self._closed = True
+        if self._spill is not None:
+            await self._spill.close(max(deadline_seconds - loop.time(), 0))
         await asyncio.gather(self._transport.close(), *self._retiring)
 
     async def _retire(self, transport: Transport) -> None:
@@ -170,13 +205,29 @@ class Exporter:
     async def _run(self) -> None:
         while True:
             await self._first.wait()
-            await self._fill_batch()
+            if self._spill is not None and self._is_turn_of(self._spill):
+                self._was_spilled_last = True
+                await self._deliver_spilled(self._spill)
+                self._rearm()
+                continue
+            self._was_spilled_last = False
+            if self._is_delay_running:
+                await self._fill_batch()
             batch = self._queue.take(self._policy.max_spans)
             self._rearm()
             if batch:
-                await self._deliver(batch)
+                is_answered = await self._deliver(batch)
+                if not is_answered and self._spill is not None and self._closing.is_set():
+                    return  # another try would only take time: nothing is lost without it
             elif self._closing.is_set():
                 return
+
+    def _is_turn_of(self, spill: Spill) -> bool:
+        """Whether the next batch is the spill's: the last one was not, or no other is due."""
+        if self._closing.is_set() or not spill.has_batch:
+            return False
+        is_due = len(self._queue) and asyncio.get_running_loop().time() >= self._deadline_seconds
+        return not (self._was_spilled_last and (is_due or self._full.is_set()))
 
     async def _fill_batch(self) -> None:
         if not self._full.is_set():
@@ -187,14 +238,17 @@ class Exporter:
     def _rearm(self) -> None:
         if self._closing.is_set():
             return
-        if len(self._queue):
+        if not len(self._queue):
+            self._is_delay_running = False
+            if self._spill is None or not self._spill.has_batch:
+                self._first.clear()
+        elif not self._was_spilled_last:
             self._start_delay()
-        else:
-            self._first.clear()
         if len(self._queue) < self._policy.max_spans:
             self._full.clear()
 
     def _start_delay(self) -> None:
+        self._is_delay_running = True
         self._deadline_seconds = asyncio.get_running_loop().time() + self._policy.delay_seconds
 
     async def _send(self, batch: list[bytes]) -> Result:
@@ -207,43 +261,100 @@ class Exporter:
             self._logger.exception("the transport failed")
             return Result(Verdict.REJECTED, "error", repr(error))
 
-    async def _deliver(self, batch: list[bytes]) -> None:
+    async def _deliver(self, batch: list[bytes]) -> bool:
+        """Until the batch is delivered or lost; whether the collector has said anything about it but to come again."""
         loop = asyncio.get_running_loop()
         deadline_seconds = loop.time() + self._policy.retry_seconds
         settled = False
         try:
             while True:
-                start_seconds = loop.time()
-                result = await self._send(batch)
-                self._observer.requested(result, loop.time() - start_seconds)
-                if result.verdict is Verdict.DELIVERED:
+                result = await self._request(batch)
+                self._compare_with_spilled(result)
+                if result.verdict is not Verdict.RETRY:
                     settled = True
-                    self._report_delivery(batch, result)
-                    return
-                if result.verdict is Verdict.REJECTED:
-                    self._drop(batch, "rejected", result)
-                    settled = True
-                    return
+                    self._settle(batch, result)
+                    return True
                 wait_seconds = self._backoff.next_seconds(result.retry_after_seconds)
+                if self._spill is not None and self._closing.is_set():
+                    return False
                 if loop.time() + wait_seconds > deadline_seconds:
-                    self._drop(batch, "retry_exhausted", result)
                     settled = True
-                    return
-                self._logger.warning(
-                    "the collector did not take %d spans (%s %s); next try in %.1f s",
-                    len(batch),
-                    result.code,
-                    result.message,
-                    wait_seconds,
-                )
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(wait_seconds):
-                        await self._replaced.wait()
+                    self._lose(batch, "retry_exhausted", result)
+                    return False
+                await self._wait_for_next_try(batch, result, wait_seconds)
         finally:
             if not settled:
-                self._observer.dropped(len(batch), "shutdown")
+                self._lose(batch, "shutdown")
 
-    def _report_delivery(self, batch: list[bytes], result: Result) -> None:
+    async def _deliver_spilled(self, spill: Spill) -> None:
+        """One try: what is not taken stays where it is."""
+        batch = spill.take()
+        if batch is None:
+            return
+        settled = False
+        try:
+            result = await self._request(batch)
+            if result.verdict is not Verdict.RETRY:
+                settled = True
+                self._is_spilled_failing, self._overtaken_since_seconds = False, None
+                self._settle(batch, result)
+                spill.settle(delivered=result.verdict is Verdict.DELIVERED)
+                return
+            if self._is_overtaken_too_long():
+                settled = True
+                self._is_spilled_failing, self._overtaken_since_seconds = False, None
+                self._drop(batch, "retry_exhausted", result)
+                spill.settle(delivered=False)
+                return
+            self._is_spilled_failing = True
+        finally:
+            if not settled:
+                spill.put_back()
+        await self._wait_for_next_try(batch, result, self._backoff.next_seconds(result.retry_after_seconds))
+
+    def _compare_with_spilled(self, result: Result) -> None:
+        """A batch that is not the spill's was answered so."""
+        if result.verdict is Verdict.RETRY:
+            self._overtaken_since_seconds = None
+        elif self._is_spilled_failing:
+            self._delivered_seconds = asyncio.get_running_loop().time()
+            if self._overtaken_since_seconds is None:
+                self._overtaken_since_seconds = self._delivered_seconds
+
+    def _is_overtaken_too_long(self) -> bool:
+        """Whether the collector has not taken the spill's oldest batch for ``retry_seconds``, and has taken all others meanwhile.
+
+        Nothing else would ever end that. While it takes no others, nothing is wrong with this one.
+        """
+        since_seconds, now_seconds = self._overtaken_since_seconds, asyncio.get_running_loop().time()
+        retry_seconds = self._policy.retry_seconds
+        if since_seconds is None or now_seconds - since_seconds <= retry_seconds:
+            return False
+        return now_seconds - self._delivered_seconds <= retry_seconds
+
+    async def _request(self, batch: list[bytes]) -> Result:
+        loop = asyncio.get_running_loop()
+        start_seconds = loop.time()
+        result = await self._send(batch)
+        self._observer.requested(result, loop.time() - start_seconds)
+        return result
+
+    async def _wait_for_next_try(self, batch: list[bytes], result: Result, wait_seconds: float) -> None:
+        self._logger.warning(
+            "the collector did not take %d spans (%s %s); next try in %.1f s",
+            len(batch),
+            result.code,
+            result.message,
+            wait_seconds,
+        )
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_seconds):
+                await self._replaced.wait()
+
+    def _settle(self, batch: list[bytes], result: Result) -> None:
+        if result.verdict is Verdict.REJECTED:
+            self._drop(batch, "rejected", result)
+            return
         self._backoff.reset()
         rejected = min(result.rejected_spans, len(batch))
         self._observer.exported(len(batch) - rejected)
@@ -251,6 +362,16 @@ class Exporter:
             self._observer.dropped(rejected, "rejected")
         if rejected or result.message:
             self._logger.warning("the collector refused %d of %d spans: %s", rejected, len(batch), result.message)
+
+    def _lose(self, batch: list[bytes], reason: str, result: Result | None = None) -> None:
+        """Into the spill if there is one, and it can keep up: at the end it may take as long as there is time."""
+        if self._spill is not None and (self._spill.has_room or self._closing.is_set()):
+            self._spill.put(batch)
+            self._logger.warning("%d spans go to the spill (%s)", len(batch), reason)
+        elif result is not None:
+            self._drop(batch, reason, result)
+        else:
+            self._observer.dropped(len(batch), reason)
 
     def _drop(self, batch: list[bytes], reason: str, result: Result) -> None:
         self._observer.dropped(len(batch), reason)

@@ -11,7 +11,7 @@ import msgspec
 
 from ..wiring import Profile
 from .explanation import SettingsError, explain
-from .exporter import Exporter, check_exporter
+from .exporter import Exporter, check_exporter, check_spills
 from .metrics import Metrics, check_metrics
 from .minilanguage import MiniLanguageSettings
 from .propagation import Propagation, check_propagation
@@ -127,6 +127,7 @@ def _check(settings: Settings) -> None:
     check_exporter(settings.exporter, "exporter")
     for index, exporter in enumerate(settings.exporters):
         check_exporter(exporter, f"exporters[{index}]")
+    check_spills(settings.destinations())
     check_spans(settings.spans)
     check_metrics(settings.metrics, settings.exporter)
     addresses = settings.listen

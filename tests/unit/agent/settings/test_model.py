@@ -29,6 +29,7 @@ exporter:
   headers: [{name: X-Api-Key, value: "s3cret, with spaces", valueFile: null}]
   tls: {caFile: /ca, certificateFile: /cert, keyFile: /key, insecureSkipVerify: false}
   batch: {maxQueueSpans: 10, maxQueueBytes: 1024, maxBatchSpans: 10, dropPolicy: Oldest, delay: 0s, retry: 1m}
+  spill: {directory: /var/lib/spill, maxBytes: 1048576}
   file: {path: /traces.jsonl, maxBytes: 65536}
   plugin:
 exporters: []
