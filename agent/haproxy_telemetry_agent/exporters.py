@@ -296,6 +296,8 @@ def _make_otlp(settings: ExporterSettings, field: str, encode: _Encode) -> Trans
     timeout_seconds = duration_seconds(settings.timeout)
     gzip = settings.compression == "gzip"
     if settings.protocol == "grpc":
+        # Its core writes lines of its own to standard error for each handshake that fails; a result says it, too.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         try:
             from .export.otlp_grpc import OtlpGrpcTransport  # noqa: PLC0415 - an extra
         except ImportError:
