@@ -21,11 +21,12 @@ class DestinationCounts:
         whole: counts for all.
     """
 
-    __slots__ = ("_whole", "damaged_batches", "held_bytes", "held_spans", "recovered_spans", "spans", "spilled_spans")
+    __slots__ = ("_whole", "damaged_batches", "held_bytes", "held_spans", "recovered_spans", "sent_bytes", "spans", "spilled_spans")
 
     def __init__(self, whole: ExportObserver) -> None:
         self._whole = whole
         self.spans: Counter[str] = Counter(exported=0, dropped=0)
+        self.sent_bytes = 0
         self.spilled_spans = 0
         self.recovered_spans = 0
         self.damaged_batches = 0
@@ -44,6 +45,7 @@ class DestinationCounts:
 
     def requested(self, result: Result, duration_seconds: float) -> None:
         """See ``ExportObserver``."""
+        self.sent_bytes += result.sent_bytes
         self._whole.requested(result, duration_seconds)
 
     def spilled(self, spans: int) -> None:
@@ -79,6 +81,12 @@ def collect_destinations(destinations: Mapping[str, DestinationCounts], queues: 
         "Spans that wait for export, by destination.",
         "destination",
         {name: len(queue) for name, queue in zip(destinations, queues, strict=False)},
+    )
+    yield counter(
+        "export_bytes",
+        "Bytes of requests and lines that left, by destination: compressed with HTTP, before that with gRPC.",
+        "destination",
+        {name: destination.sent_bytes for name, destination in destinations.items()},
     )
     yield counter(
         "spilled_spans",

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -52,6 +53,7 @@ __all__ = [
 ]
 
 SCOPE_NAME = "haproxy-telemetry-agent"
+_USER_INFORMATION = re.compile(r"(?<=://)[^/]*@")
 _USER_AGENT = f"{SCOPE_NAME}/{VERSION}"
 _DEFAULT_ENDPOINTS = {"http/protobuf": DEFAULT_HTTP_ENDPOINT, "grpc": "http://localhost:4317"}
 
@@ -161,8 +163,9 @@ def check_exporters(settings: Settings) -> None:
 
 
 def describe_destinations(settings: Settings) -> str:
-    """Where spans go, for the start-up log."""
-    return ", ".join(_destination(exporter) for _field, exporter in settings.destinations()) or "nowhere"
+    """Where spans go, for the start-up log: without a URL's user and password."""
+    places = [_USER_INFORMATION.sub("", _destination(exporter)) for _field, exporter in settings.destinations()]
+    return ", ".join(places) or "nowhere"
 
 
 def grpc_target(url: str) -> str:

@@ -21,6 +21,8 @@ __all__ = ["BatchPolicy", "ExportObserver", "Exporter", "Result", "Transport"]
 
 _MAX_SPILLED_SPANS = 2_048
 """At once: taking more off the queue would hold up the event loop."""
+_CLOSE_SECONDS = 0.2
+"""For giving connections back, if there is no other time left."""
 _SPILL_SECONDS = 1.0
 """Of the time at the end, at most half of it: for writing what the collector has not taken."""
 
@@ -46,6 +48,8 @@ class Result:
     retry_after_seconds: float | None = None
     rejected_spans: int = 0
     """Spans the collector refused although it took the request (partial success)."""
+    sent_bytes: int = 0
+    """What left for it: compressed, where the transport knows."""
 
 
 class Transport(Protocol):
@@ -196,7 +200,10 @@ class Exporter:
         self._closed = True
         if self._spill is not None:
             await self._spill.close(max(deadline_seconds - loop.time(), 0))
-        await asyncio.gather(self._transport.close(), *self._retiring)
+        # A transport that does not end is left alone.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(deadline_seconds - loop.time(), _CLOSE_SECONDS)):
+                await asyncio.gather(self._transport.close(), *self._retiring)
 
     async def _retire(self, transport: Transport) -> None:
         async with self._sending:

@@ -92,7 +92,7 @@ class OtlpGrpcTransport:
             except grpc.RpcError as error:
                 return _failure(error)
             rejected, message = parse_partial_success(content)
-            return Result(Verdict.DELIVERED, "OK", message, rejected_spans=rejected)
+            return Result(Verdict.DELIVERED, "OK", message, rejected_spans=rejected, sent_bytes=len(body))
 
         return await run_in_daemon_thread(make_call)
 

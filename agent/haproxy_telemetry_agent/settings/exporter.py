@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from .endpoints import check_url
 from .explanation import SettingsError
 from .types import Duration, Endpoint, HeaderName, HeaderValue, Struct, Url
 
@@ -95,6 +96,8 @@ def check_exporter(exporter: Exporter, field: str) -> None:
     Raises:
         SettingsError: names the field and the fix.
     """
+    check_url(exporter.endpoint, f"{field}.endpoint")
+    check_url(exporter.traces_endpoint, f"{field}.tracesEndpoint")
     batch = exporter.batch
     if batch.max_batch_spans > batch.max_queue_spans:
         raise SettingsError(

@@ -36,7 +36,7 @@ def test_each_counts_by_itself_and_what_is_counted_for_all_is_handed_on() -> Non
     first, second = DestinationCounts(whole), DestinationCounts(whole)
     first.exported(3)
     second.dropped(2, "spill_full")
-    second.requested(Result(Verdict.RETRY, "503"), 0.5)
+    second.requested(Result(Verdict.RETRY, "503", sent_bytes=80), 0.5)
     first.spilled(5)
     first.recovered(4)
     second.spill_damaged(1)
@@ -49,6 +49,7 @@ def test_each_counts_by_itself_and_what_is_counted_for_all_is_handed_on() -> Non
         "destination_spans_total exporters[0] dropped": 2,
         "destination_queue_size exporter": 1,
         "destination_queue_size exporters[0]": 1,
+        "export_bytes_total exporters[0]": 80,
         "spilled_spans_total exporter": 5,
         "recovered_spans_total exporter": 4,
         "spill_damaged_batches_total exporters[0]": 1,

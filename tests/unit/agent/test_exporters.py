@@ -31,6 +31,7 @@ def settings(exporter: dict[str, Any], *others: dict[str, Any]) -> Settings:
     [
         ([{}], "http://localhost:4318/v1/traces"),
         ([{"protocol": "grpc"}], "http://localhost:4317"),
+        ([{"endpoint": "https://me:s3cret@collector"}], "https://collector/v1/traces"),
         ([{"endpoint": "https://collector/base/"}], "https://collector/base/v1/traces"),
         ([{"endpoint": "https://collector", "tracesEndpoint": "https://other/as/it/is"}], "https://other/as/it/is"),
         ([{"endpoint": "unix:/run/collector.sock"}], "unix:/run/collector.sock (/v1/traces)"),
