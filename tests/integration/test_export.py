@@ -248,6 +248,7 @@ LIES = "2026-11-24 00:00:00,000 INFO all is well"
         f"HTTP/1.1 400 no\r\nContent-Length: 1000\r\n\r\nno\r\n\x1b[2J{LIES}{'x' * 900}".encode(),
         f"HTTP/1.1 200 OK\r\nbroken header\n{LIES}\r\n\r\n".encode(),
         f"NONSENSE\r\n{LIES}\r\n\r\n".encode(),
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 10\r\n\r\n0123456789",
     ],
 )
 async def test_whatever_a_collector_says_is_one_line_of_the_log(tmp_path: Path, answer: bytes) -> None:
