@@ -13,6 +13,7 @@ import logging
 from dataclasses import dataclass
 from typing import Protocol
 
+from .overtaking import Overtaking
 from .queue import SpanQueue
 from .retry import Backoff, Verdict
 from .spill import Spill
@@ -121,11 +122,7 @@ class Exporter:
         self._deadline_seconds = 0.0
         self._is_delay_running = False
         self._was_spilled_last = False
-        self._is_spilled_failing = False
-        """Whether the spill's oldest batch has been tried, and not taken."""
-        self._overtaken_since_seconds: float | None = None
-        """Since when others have been taken meanwhile, and nothing else was refused."""
-        self._delivered_seconds = 0.0
+        self._overtaking = Overtaking()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -276,7 +273,7 @@ class Exporter:
         try:
             while True:
                 result = await self._request(batch)
-                self._compare_with_spilled(result)
+                self._overtaking.other_answered(loop.time(), is_final=result.verdict is not Verdict.RETRY)
                 if result.verdict is not Verdict.RETRY:
                     settled = True
                     self._settle(batch, result)
@@ -303,41 +300,20 @@ class Exporter:
             result = await self._request(batch)
             if result.verdict is not Verdict.RETRY:
                 settled = True
-                self._is_spilled_failing, self._overtaken_since_seconds = False, None
+                self._overtaking.begin()
                 self._settle(batch, result)
                 spill.settle(delivered=result.verdict is Verdict.DELIVERED)
                 return
-            if self._is_overtaken_too_long():
+            if self._overtaking.failed(asyncio.get_running_loop().time(), self._policy.retry_seconds):
                 settled = True
-                self._is_spilled_failing, self._overtaken_since_seconds = False, None
+                self._overtaking.begin()
                 self._drop(batch, "retry_exhausted", result)
                 spill.settle(delivered=False)
                 return
-            self._is_spilled_failing = True
         finally:
             if not settled:
                 spill.put_back()
         await self._wait_for_next_try(batch, result, self._backoff.next_seconds(result.retry_after_seconds))
-
-    def _compare_with_spilled(self, result: Result) -> None:
-        """A batch that is not the spill's was answered so."""
-        if result.verdict is Verdict.RETRY:
-            self._overtaken_since_seconds = None
-        elif self._is_spilled_failing:
-            self._delivered_seconds = asyncio.get_running_loop().time()
-            if self._overtaken_since_seconds is None:
-                self._overtaken_since_seconds = self._delivered_seconds
-
-    def _is_overtaken_too_long(self) -> bool:
-        """Whether the collector has not taken the spill's oldest batch for ``retry_seconds``, and has taken all others meanwhile.
-
-        Nothing else would ever end that. While it takes no others, nothing is wrong with this one.
-        """
-        since_seconds, now_seconds = self._overtaken_since_seconds, asyncio.get_running_loop().time()
-        retry_seconds = self._policy.retry_seconds
-        if since_seconds is None or now_seconds - since_seconds <= retry_seconds:
-            return False
-        return now_seconds - self._delivered_seconds <= retry_seconds
 
     async def _request(self, batch: list[bytes]) -> Result:
         loop = asyncio.get_running_loop()
