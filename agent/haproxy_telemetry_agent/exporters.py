@@ -234,8 +234,9 @@ def _check_spill(spill: SpillSettings, field: str) -> None:
     if spill.directory is None:
         return
     directory = Path(spill.directory)
-    existing = directory if directory.exists() else directory.parent
-    if not existing.is_dir():
+    # These never raise, whatever this user may not see.
+    existing = directory if os.access(directory, os.F_OK) else directory.parent
+    if not os.path.isdir(existing):  # noqa: PTH112
         raise SettingsError(f"{field}.spill.directory: {spill.directory!r}: is no folder, and in none")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise SettingsError(f"{field}.spill.directory: {spill.directory!r}: can't be written by this user")

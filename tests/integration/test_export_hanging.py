@@ -2,13 +2,17 @@
 
 import asyncio
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support.agent import PROGRAM, Agent
 from support.haproxies import FoundHAProxy
 from support.load import SteadyLoad
+from support.process import Process, ProcessEndedError
+from support.record_sender import send_records
 from support.site import running_site
 
 PLUGIN = """
@@ -41,6 +45,31 @@ def hanging(kind: str, folder: Path) -> dict[str, Any]:
         return {"type": "plugin", "plugin": "hanging"}
     os.mkfifo(folder / "pipe")  # nobody reads it
     return {"type": "file", "file": {"path": str(folder / "pipe")}}
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+async def test_a_name_server_that_never_answers_does_not_keep_the_agent(tmp_path: Path, protocol: str) -> None:
+    """In a mount namespace, where the system's resolver asks an address of ours."""
+    exporter = {"protocol": protocol, "endpoint": "http://collector.example:4318", "batch": {"delay": "20ms"}}
+    agent = Agent(tmp_path, endpoint="", settings={"exporter": exporter, "shutdownTimeout": "500ms"})
+    agent.write_settings()
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.77\noptions timeout:15 attempts:2\n")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as name_server:
+        try:
+            name_server.bind(("127.0.0.77", 53))
+        except OSError as error:
+            pytest.skip(f"can't be a name server: {error}")
+        name_server.setblocking(False)
+        script = f"mount --bind {tmp_path}/resolv.conf /etc/resolv.conf && exec {PROGRAM} run --config {agent.settings_path}"
+        async with Process("agent", ["unshare", "--mount", "sh", "-c", script]) as process:
+            try:
+                await process.wait_for_line("listening: ", timeout_seconds=20)
+            except ProcessEndedError as error:
+                pytest.skip(f"no namespace: {error}")
+            await send_records(agent, 1)
+            await asyncio.wait_for(asyncio.get_running_loop().sock_recv(name_server, 512), 5)
+            async with asyncio.timeout(0.5 + 1.5):
+                assert await process.stop() == 0
 
 
 @pytest.mark.parametrize("kind", ["file", "plugin"])

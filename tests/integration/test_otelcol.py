@@ -141,3 +141,18 @@ async def test_a_collector_that_asks_who_we_are_and_is_not_told(tmp_path: Path, 
             line = await refused(agent, protocol)
     assert ("certificate required" if protocol == "http/protobuf" else "does it believe our certificate?") in line
     assert sink.spans == []
+
+
+@each_protocol
+async def test_what_waited_on_disk_arrives_after_a_restart_of_both(tmp_path: Path, protocol: str) -> None:
+    async with OtlpSink() as sink:
+        collector = otelcol(tmp_path, sink)
+        batch = {"delay": "20ms", "maxQueueSpans": 20, "maxBatchSpans": 10}
+        spilling = {"spill": {"directory": str(tmp_path / "spill")}, "batch": batch}
+        async with agent_for(collector, protocol, tmp_path, **spilling) as agent:
+            trace_ids = await send_records(agent, 500)
+            assert await agent.stop() == 0
+        async with collector, agent_for(collector, protocol, tmp_path, **spilling) as agent:
+            spans = await sink.wait_for(lambda spans: len(spans) >= 500, timeout_seconds=20)
+            await agent.wait_for_metric('recovered_spans_total{destination="exporter"}', 500)
+    assert sorted(span.trace_id for span in spans) == sorted(trace_ids)

@@ -15,6 +15,7 @@ import aiohttp
 from .exporter import Result
 from .headers import Headers
 from .proxy import Proxy
+from .resolver import Resolver
 from .response import parse_partial_success, shorten_message
 from .retry import Verdict, judge_status, parse_retry_after
 from .tls import TlsError, TlsFiles
@@ -122,7 +123,8 @@ class OtlpHttpTransport:
         if self._unix_path is not None:
             connector = aiohttp.UnixConnector(self._unix_path, limit=4)
         else:
-            connector = aiohttp.TCPConnector(limit=4, ssl=True if self._context is None else self._context)
+            secure = True if self._context is None else self._context
+            connector = aiohttp.TCPConnector(limit=4, ssl=secure, resolver=Resolver())
         return aiohttp.ClientSession(connector=connector, timeout=self._timeout)
 
 

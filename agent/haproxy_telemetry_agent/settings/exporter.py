@@ -58,7 +58,7 @@ class File(Struct, frozen=True):
 class Spill(Struct, frozen=True):
     """Spans that would be lost are kept on disk, and sent when the collector takes spans again, after a restart as well."""
 
-    directory: Annotated[str, msgspec.Meta(min_length=1)] | None = None
+    directory: Annotated[str, msgspec.Meta(pattern=r"^/[^\x00]*$", description="an absolute path")] | None = None
     """One for each destination and agent; made, with mode 0700, if its parent is there. Without it nothing is kept."""
     max_bytes: Annotated[int, msgspec.Meta(ge=1_048_576)] = 256 * 1024 * 1024
     """batch.dropPolicy says what is dropped there."""
