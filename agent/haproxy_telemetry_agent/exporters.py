@@ -234,7 +234,7 @@ def _check_spill(spill: SpillSettings, field: str) -> None:
     if spill.directory is None:
         return
     directory = Path(spill.directory)
-    # These never raise, whatever this user may not see.
+    # As for files: pathlib would raise.
     existing = directory if os.access(directory, os.F_OK) else directory.parent
     if not os.path.isdir(existing):  # noqa: PTH112
         raise SettingsError(f"{field}.spill.directory: {spill.directory!r}: is no folder, and in none")
@@ -272,9 +272,10 @@ def _make_plugin(name: str, field: str, encode: _Encode) -> Transport:
 def _open_file(path: str, max_bytes: int, field: str) -> Callable[[bytes], None]:
     """Nothing is made yet: who only checks settings may be another user."""
     folder = Path(path).parent
-    if not folder.is_dir():
+    # What this user may not even look at is no folder to it: pathlib would raise.
+    if not os.path.isdir(folder):  # noqa: PTH112
         raise SettingsError(f"{field}.file.path: {path!r}: is in a folder that does not exist")
-    if Path(path).is_dir() or not os.access(path if Path(path).exists() else folder, os.W_OK):
+    if os.path.isdir(path) or not os.access(path if os.access(path, os.F_OK) else folder, os.W_OK):  # noqa: PTH112
         raise SettingsError(f"{field}.file.path: {path!r}: can't be written by this user")
     return append_to_file(Path(path), max_bytes)
 

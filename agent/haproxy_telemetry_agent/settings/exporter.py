@@ -50,7 +50,7 @@ class Batch(Struct, frozen=True):
 class File(Struct, frozen=True):
     """The file of type file."""
 
-    path: Annotated[str, msgspec.Meta(min_length=1)] | None = None
+    path: Annotated[str, msgspec.Meta(pattern=r"^[^\x00]+$", description="a path")] | None = None
     max_bytes: Annotated[int, msgspec.Meta(ge=65_536)] = 100 * 1024 * 1024
     """A file that would grow beyond it is renamed to <path>.1, which replaces an older one."""
 

@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,20 @@ async def test_a_spill_that_can_not_be_had_is_named(directory: str, error: str) 
     with pytest.raises(SettingsError) as raised:
         use(document, Telemetry().destination)
     assert str(raised.value) == f"exporter.spill.directory: {directory!r}: {error}"
+
+
+@pytest.mark.parametrize("exporter", [{"type": "file", "file": {"path": "/closed/x/t"}}, {"spill": {"directory": "/closed/x/t"}}])
+def test_what_this_user_may_not_even_look_at_is_named(exporter: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.stat
+
+    def stat(path: Any, *arguments: Any, **more: Any) -> os.stat_result:
+        if str(path).startswith("/closed"):
+            raise PermissionError(13, "Permission denied")
+        return real(path, *arguments, **more)
+
+    monkeypatch.setattr(os, "stat", stat)
+    with pytest.raises(SettingsError, match=r"^exporter\."):
+        check_exporters(settings(exporter))
 
 
 def test_a_spill_that_this_user_can_not_write_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -187,6 +187,8 @@ class TestErrors:
             ("exporter.protocol", "http/json", "expected one of http/protobuf, grpc"),
             ("exporter.type", "zipkin", "expected one of otlp, console, file, plugin, none"),
             ("exporter.batch.dropPolicy", "Random", "expected one of Newest, Oldest"),
+            ("exporter.file.path", "", "expected a path"),
+            ("exporter.file.path", "/a\0b", "expected a path"),
             ("exporter.spill.directory", "spill", "expected an absolute path"),
             ("exporter.spill.directory", "/sp\0ill", "expected an absolute path"),
             ("exporter.spill.maxBytes", 1000, "expected a whole number >= 1048576"),
