@@ -5,13 +5,14 @@ STAMP := .venv/.installed
 # No folder of this repository may hide a module of the standard library's (`operator`).
 export PYTHONSAFEPATH := 1
 
-.PHONY: help demo test unit lint format types imports haproxies prometheus packages fuzz bench clean
+.PHONY: help demo test unit lint format types imports haproxies prometheus otelcol packages fuzz bench clean
 help:
 	@echo "make demo        two traced HAProxies in front of a traced server; prints the traces"
 	@echo "                 [PROFILE=Standard|Full|Stream] [HAPROXY=/path] [KEEP=1]"
 	@echo "make test        all tests, with every HAProxy found  [HAPROXY=/path:/path] [ARGS=...]"
 	@echo "make haproxies   fetch more HAProxy versions for the tests (Debian)"
 	@echo "make prometheus  fetch a Prometheus for the tests (Debian)"
+	@echo "make otelcol     build an OpenTelemetry Collector for the tests (Go 1.25 or later)"
 	@echo "make lint types imports format    ruff, mypy, import rules, ruff format"
 	@echo "make packages    build wheel and source distribution in dist/, and try them"
 	@echo "make fuzz        search for bytes that do harm  [TARGET=...] [SECONDS=60]"
@@ -53,6 +54,10 @@ haproxies: $(STAMP)
 
 prometheus:
 	tests/support/fetch_prometheus.sh
+
+# Go's modules are fetched, a toolchain never.
+otelcol:
+	cd tests/support/otelcol && GOTOOLCHAIN=local go build -trimpath -ldflags='-s -w' -o '$(CURDIR)/.cache/otelcol/otelcol' .
 
 packages: $(STAMP)
 	packaging/check.sh $(BIN)/python

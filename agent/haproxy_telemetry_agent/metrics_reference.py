@@ -51,6 +51,7 @@ have further values as they occur. Metrics of the process (`process_*`, `python_
 def _empty_telemetry() -> Telemetry:
     settings = Settings()
     telemetry = Telemetry()
+    telemetry.destination("exporter")
     telemetry.watch_queues([SpanQueue(max_spans=1, max_bytes=1)])
     Propagation([row.propagator for row in FORMATS], counts=telemetry.extracts)
     telemetry.watch_logs().watch_queue(SpanQueue(max_spans=1, max_bytes=1))

@@ -77,7 +77,7 @@ class Service:
         parts = make_parts(settings, environ, ids=self._ids, routes=self._routes, extracts=self.telemetry.extracts)
         self._attributes = parts.attributes
         logs = self.telemetry.watch_logs() if settings.logs.enabled else None
-        self._exporters = make_exporters(settings, self.telemetry.destination, logs)
+        self._exporters = make_exporters(settings, self.telemetry.destination, logs, worker.own_path)
         self.telemetry.watch_queues(self._exporters.queues)
         self._memory = MemoryGuard(
             max_bytes=settings.limits.max_memory_bytes,

@@ -16,7 +16,8 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from .export import ExportObserver, Result, SpanQueue
+from .destination_metrics import DestinationCounts, collect_destinations
+from .export import Result, SpanQueue
 from .log_telemetry import LogTelemetry
 from .memory import MemoryGuard
 from .metric_families import PREFIX, Histogram, counter, counter_by, gauge, histogram, single
@@ -37,6 +38,7 @@ _CONNECTION_KINDS = ("spop", "records")
 _KINDS = {SpanKind.INTERNAL.value: "internal", SpanKind.SERVER.value: "server", SpanKind.CLIENT.value: "client"}
 _REASONS = ("denied", "error", "excluded", "forced", "rate_limited", "rule", "slow")
 _DROP_REASONS = ("memory", "queue_full", "rejected", "retry_exhausted", "shutdown")
+_SPILL_REASONS = ("spill_failed", "spill_full")
 _FRAMES = (
     ("haproxy_hello", "received"),
     ("haproxy_disconnect", "received"),
@@ -73,27 +75,6 @@ _DISCONNECT_CODES = {
     12: "frame_id_not_found",
     13: "resource_allocation",
 }
-
-
-class _Destination:
-    """Counts for one of several destinations, and for all of them."""
-
-    __slots__ = ("_all", "spans")
-
-    def __init__(self, telemetry: "Telemetry") -> None:
-        self._all = telemetry
-        self.spans: Counter[str] = Counter(exported=0, dropped=0)
-
-    def exported(self, spans: int) -> None:
-        self.spans["exported"] += spans
-        self._all.exported(spans)
-
-    def dropped(self, spans: int, reason: str) -> None:
-        self.spans["dropped"] += spans
-        self._all.dropped(spans, reason)
-
-    def requested(self, result: Result, duration_seconds: float) -> None:
-        self._all.requested(result, duration_seconds)
 
 
 class Telemetry(Collector):
@@ -138,7 +119,7 @@ class Telemetry(Collector):
         self._minilang_spans: Counter[str] = Counter(server=0, internal=0)
         self._minilang_warnings: Counter[str] = Counter({reason.value: 0 for reason in WarningReason})
         self._spans_exported = 0
-        self._spans_dropped: Counter[str] = Counter(dict.fromkeys(_DROP_REASONS, 0))
+        self._spans_dropped: Counter[str] = Counter(dict.fromkeys(_DROP_REASONS + _SPILL_REASONS, 0))
         self._export_requests: Counter[str] = Counter({"200": 0})
         self._export_duration = Histogram(_EXPORT_BUCKETS_SECONDS)
         self._last_export_seconds = 0.0
@@ -148,7 +129,7 @@ class Telemetry(Collector):
         self._requests: RequestMetrics | None = None
         self._memory: MemoryGuard | None = None
         self._queues: Sequence[SpanQueue] = ()
-        self._destinations: dict[str, _Destination] = {}
+        self._destinations: dict[str, DestinationCounts] = {}
         self._logs: LogTelemetry | None = None
         self._minilanguage: MiniLanguage | None = None
         self.registry.register(self)
@@ -156,9 +137,9 @@ class Telemetry(Collector):
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
 
-    def destination(self, name: str) -> ExportObserver:
+    def destination(self, name: str) -> DestinationCounts:
         """Who counts for one destination; what it counts is in the sums over all destinations too."""
-        return self._destinations.setdefault(name, _Destination(self))
+        return self._destinations.setdefault(name, DestinationCounts(self))
 
     def watch_queues(self, queues: Sequence[SpanQueue]) -> None:
         """Show these queues' size, taken together: there is one for each destination."""
@@ -440,15 +421,7 @@ class Telemetry(Collector):
             yield GaugeMetricFamily(
                 f"{PREFIX}memory_shedding", "Whether spans are dropped for want of memory.", float(self._memory.shedding)
             )
-        destinations = CounterMetricFamily(
-            f"{PREFIX}destination_spans_total",
-            "Spans by destination (its place in the settings), taken or lost.",
-            labels=["destination", "result"],
-        )
-        for name, destination in self._destinations.items():
-            for result, count in destination.spans.items():
-                destinations.add_metric([name, result], count)
-        yield destinations
+        yield from collect_destinations(self._destinations, self._queues)
         if self._queues:
             queues = self._queues
             yield GaugeMetricFamily(f"{PREFIX}queue_size", "Spans that wait for export.", sum(map(len, queues)))

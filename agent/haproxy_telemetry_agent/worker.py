@@ -2,12 +2,14 @@
 
 No exchange is kept in an agent: any worker can take any event and any record, so the kernel deals HAProxy's connections out among
 them (SO_REUSEPORT), and none knows of the others. What can't be shared is the HTTP endpoint, because each worker counts for itself:
-worker ``n`` has it ``n`` ports higher.
+worker ``n`` has it ``n`` ports higher. Nor is a directory on disk.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
+
+import msgspec
 
 from .settings import SettingsError
 from .settings.model import Listen
@@ -36,6 +38,10 @@ class Worker:
         """Whether there are others."""
         return self.count > 1
 
+    def own_path(self, path: str) -> str:
+        """Where this one has what can't be shared: the first has it where the settings say."""
+        return f"{path}.{self.number}" if self.number else path
+
     def addresses(self, listen: Listen) -> Listen:
         """Where this one listens.
 
@@ -50,12 +56,11 @@ class Worker:
                     f"listen.{name}: {address!r}: a unix socket can't be shared by {self.count} workers: use host:port"
                 )
         if listen.http.startswith("unix:"):
-            http = f"{listen.http}.{self.number}" if self.number else listen.http
-            return Listen(spop=listen.spop, records=listen.records, http=http)
+            return msgspec.structs.replace(listen, http=self.own_path(listen.http))
         host, _, port = listen.http.rpartition(":")
         ports = range(int(port), int(port) + self.count)
         taken = {int(address.rpartition(":")[2]) for address in (listen.spop, listen.records)}
         if ports[-1] > 65_535 or not taken.isdisjoint(ports):
             reason = f"{self.count} workers need the ports {ports[0]} to {ports[-1]}: choose a port with so many free ones above it"
             raise SettingsError(f"listen.http: {listen.http!r}: {reason}")
-        return Listen(spop=listen.spop, records=listen.records, http=f"{host}:{ports[self.number]}")
+        return msgspec.structs.replace(listen, http=f"{host}:{ports[self.number]}")

@@ -3,6 +3,7 @@
 A target knows no fuzzer. Those of the suite (``test_targets.py``) and those that run for long (``__main__.py``) call the same ones.
 """
 
+import contextlib
 import ipaddress
 import random
 from base64 import urlsafe_b64encode
@@ -15,6 +16,15 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 
 from haproxy_telemetry_agent.access_log import AccessLog
 from haproxy_telemetry_agent.content import make_attribute_builder
+from haproxy_telemetry_agent.export.segment import (
+    Origin,
+    SegmentError,
+    decode_batch,
+    encode_batch,
+    encode_segment_header,
+    list_batches,
+    read_segment_header,
+)
 from haproxy_telemetry_agent.foreign_messages import ForeignMessages, make_minilanguage
 from haproxy_telemetry_agent.pipeline import Pipeline
 from haproxy_telemetry_agent.records import RecordReader, RecordStreamError
@@ -352,6 +362,30 @@ def forwarded(data: bytes) -> None:
         assert found.host_port is None or 0 < found.host_port < 65_536
 
 
+def segment(data: bytes) -> None:
+    """A file of the spill: batches of spans, or the one error; what is read and written again is read the same."""
+    origin, found = _read_segment(data)
+    assert sum(len(span) for spans in found for span in spans) <= len(data)
+    if origin is not None:
+        again = encode_segment_header(origin) + b"".join(map(encode_batch, found))
+        assert _read_segment(again) == (origin, found)
+
+
+def _read_segment(data: bytes) -> tuple[Origin | None, list[list[bytes]]]:
+    def read(offset: int, size: int) -> bytes:
+        return data[offset : offset + size]
+
+    found: list[list[bytes]] = []
+    origin = None
+    with contextlib.suppress(SegmentError):
+        origin, first = read_segment_header(read)
+        for entry in list_batches(read, first, len(data)):
+            end = entry.offset + entry.size_bytes
+            assert end <= len(data)
+            found.append(decode_batch(entry, read(end - entry.body_bytes, entry.body_bytes)))
+    return origin, found
+
+
 def _value(line: bytes) -> Value:
     """A value of any of SPOP's types, by the first byte of a line."""
     kind, rest = line[:1], line[1:]
@@ -388,6 +422,7 @@ TARGETS: dict[str, Target] = {
     "notify": notify,
     "record": record,
     "record_stream": record_stream,
+    "segment": segment,
     "spop": spop,
     "spop_after_hello": spop_after_hello,
     "state": state,

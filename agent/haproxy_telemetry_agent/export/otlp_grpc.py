@@ -26,6 +26,8 @@ _logger = logging.getLogger(__name__)
 TRACES_METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 LOGS_METHOD = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
 _STATUS_DETAILS = "grpc-status-details-bin"
+_HANDSHAKE_ENDED = "TSI_DATA_CORRUPTED"
+"""All that gRPC says of a TLS alert, which is how a collector refuses a client's certificate, or asks for one."""
 _OPTIONS = (
     # Whether and when a batch is tried again is for the exporter to say, and it must find a collector that is back.
     ("grpc.enable_retries", 0),
@@ -94,7 +96,7 @@ class OtlpGrpcTransport:
             except grpc.RpcError as error:
                 return _failure(error)
             rejected, message = parse_partial_success(content)
-            return Result(Verdict.DELIVERED, "OK", message, rejected_spans=rejected)
+            return Result(Verdict.DELIVERED, "OK", message, rejected_spans=rejected, sent_bytes=len(body))
 
         return await run_in_daemon_thread(make_call)
 
@@ -134,4 +136,7 @@ def _failure(error: grpc.RpcError) -> Result:
     trailing = dict(error.trailing_metadata() or ())
     retry_after_seconds = parse_retry_info(trailing.get(_STATUS_DETAILS))
     verdict = judge_grpc_status(code, has_retry_info=retry_after_seconds is not None)
-    return Result(verdict, code, shorten_message(error.details() or ""), retry_after_seconds)
+    message = shorten_message(error.details() or "")
+    if _HANDSHAKE_ENDED in message:
+        message += ": the collector has ended the handshake; does it believe our certificate?"
+    return Result(verdict, code, message, retry_after_seconds)

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from .endpoints import check_url
 from .explanation import SettingsError
 from .exporter import Batch, Exporter, Header, Tls, check_exporter
 from .types import Duration, Struct, Url
@@ -76,5 +77,6 @@ def check_logs(logs: Logs, exporter: Exporter) -> None:
             f"logs.batch.maxBatchRecords: {batch.max_batch_records} is more than maxQueueRecords {batch.max_queue_records}: "
             "a batch must fit in the queue"
         )
+    check_url(logs.endpoint, "logs.endpoint")
     if logs.enabled:
         check_exporter(log_exporter(logs, exporter), "logs")

@@ -11,7 +11,7 @@ import msgspec
 
 from ..wiring import Profile
 from .explanation import SettingsError, explain
-from .exporter import Exporter, check_exporter
+from .exporter import Exporter, check_exporter, check_spills
 from .http_tls import HttpTls, check_http_tls
 from .logs import Logs, check_logs
 from .metrics import Metrics, check_metrics
@@ -131,6 +131,7 @@ def _check(settings: Settings) -> None:
     check_exporter(settings.exporter, "exporter")
     for index, exporter in enumerate(settings.exporters):
         check_exporter(exporter, f"exporters[{index}]")
+    check_spills(settings.destinations())
     check_spans(settings.spans)
     check_metrics(settings.metrics, settings.exporter)
     check_logs(settings.logs, settings.exporter)

@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from haproxy_telemetry_agent.exporters import check_exporters, describe_destinations, grpc_target, make_exporters, make_replacements
+from haproxy_telemetry_agent.exporters import (
+    Exporters,
+    check_exporters,
+    describe_destinations,
+    grpc_target,
+    make_exporters,
+    make_replacements,
+)
 from haproxy_telemetry_agent.settings import Settings, SettingsError, parse_settings
 from haproxy_telemetry_agent.telemetry import Telemetry
+from support.probe import until
 
 
 def settings(exporter: dict[str, Any], *others: dict[str, Any], logs: dict[str, Any] | None = None) -> Settings:
@@ -24,6 +33,7 @@ def settings(exporter: dict[str, Any], *others: dict[str, Any], logs: dict[str, 
     [
         ([{}], "http://localhost:4318/v1/traces"),
         ([{"protocol": "grpc"}], "http://localhost:4317"),
+        ([{"endpoint": "https://me:s3cret@collector"}], "https://collector/v1/traces"),
         ([{"endpoint": "https://collector/base/"}], "https://collector/base/v1/traces"),
         ([{"endpoint": "https://collector", "tracesEndpoint": "https://other/as/it/is"}], "https://other/as/it/is"),
         ([{"endpoint": "unix:/run/collector.sock"}], "unix:/run/collector.sock (/v1/traces)"),
@@ -177,6 +187,86 @@ def test_what_the_access_log_cannot_use_is_named() -> None:
     with pytest.raises(SettingsError, match=r"^logs\.headers: header a: '/none' can't be read"):
         check_exporters(settings({"type": "none"}, logs={"headers": [{"name": "a", "valueFile": "/none"}]}))
     check_exporters(settings({}, logs={"protocol": "grpc"}))
+
+
+@pytest.mark.parametrize(
+    ("directory", "error"),
+    [
+        ("/no/such/folder", "is no folder, and in none"),
+        ("/proc/spill", "can't be used: No such file or directory"),
+        ("/dev/null", "is no folder, and in none"),
+    ],
+)
+async def test_a_spill_that_can_not_be_had_is_named(directory: str, error: str) -> None:
+    document = settings({"spill": {"directory": directory}})
+    use = make_exporters if error.startswith("can't") else lambda document, _: check_exporters(document)
+    with pytest.raises(SettingsError) as raised:
+        use(document, Telemetry().destination)
+    assert str(raised.value) == f"exporter.spill.directory: {directory!r}: {error}"
+
+
+@pytest.mark.parametrize("exporter", [{"type": "file", "file": {"path": "/closed/x/t"}}, {"spill": {"directory": "/closed/x/t"}}])
+def test_what_this_user_may_not_even_look_at_is_named(exporter: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.stat
+
+    def stat(path: Any, *arguments: Any, **more: Any) -> os.stat_result:
+        if str(path).startswith("/closed"):
+            raise PermissionError(13, "Permission denied")
+        return real(path, *arguments, **more)
+
+    monkeypatch.setattr(os, "stat", stat)
+    with pytest.raises(SettingsError, match=r"^exporter\."):
+        check_exporters(settings(exporter))
+
+
+def test_a_spill_that_this_user_can_not_write_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("haproxy_telemetry_agent.exporters.os.access", lambda *_: False)
+    with pytest.raises(SettingsError, match=r"^exporter\.spill\.directory: .*: can't be written by this user$"):
+        check_exporters(settings({"spill": {"directory": str(tmp_path)}}))
+
+
+async def test_a_running_agents_spill_can_be_checked_but_not_shared(tmp_path: Path) -> None:
+    document = settings({"type": "file", "file": {"path": str(tmp_path / "t")}, "spill": {"directory": str(tmp_path / "spill")}})
+    check_exporters(document)
+    assert not (tmp_path / "spill").exists()
+    running = make_exporters(document, Telemetry().destination)
+    check_exporters(document)
+    with pytest.raises(SettingsError, match=r"^exporter\.spill\.directory: .*: is in use by another agent"):
+        make_exporters(document, Telemetry().destination)
+    await running.close(1)
+    await make_exporters(document, Telemetry().destination).close(1)
+
+
+async def test_spilled_spans_keep_the_resource_of_the_agent_that_made_them(tmp_path: Path) -> None:
+    """The first agent's file can't be written, so its span goes to disk; the second one, called otherwise, writes both."""
+    (tmp_path / "folder").mkdir()
+    path = tmp_path / "folder" / "t"
+
+    def agent(name: str) -> Exporters:
+        exporter = {"type": "file", "file": {"path": str(path)}, "spill": {"directory": str(tmp_path / "spill")}}
+        made = parse_settings({"exporter": exporter, "resource": {"serviceName": name}})
+        exporters = make_exporters(made, Telemetry().destination)
+        exporters.replace(make_replacements(made))
+        exporters.start()
+        exporters.offer(b"\x2a\x04name")
+        return exporters
+
+    first = agent("first")
+    path.mkdir()
+    await first.close(5)
+    path.rmdir()
+    second = agent("second")
+
+    async def is_written() -> bool:
+        return path.exists()
+
+    await until(is_written, what="a file is written")
+    await second.close(5)
+    names = []
+    for line in path.read_text().splitlines():
+        attributes = json.loads(line)["resourceSpans"][0]["resource"]["attributes"]
+        names += [attribute["value"]["stringValue"] for attribute in attributes if attribute["key"] == "service.name"]
+    assert sorted(names) == ["first", "second"]
 
 
 def test_checking_makes_no_file(tmp_path: Path) -> None:

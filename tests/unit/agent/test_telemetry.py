@@ -314,7 +314,11 @@ class TestFirstScrape:
                 "code",
                 sorted({error.status_code.name.lower() for error in RemoteProtocolError.__subclasses__()}),
             ),
-            ("spans_dropped_total", "reason", ["memory", "queue_full", "rejected", "retry_exhausted", "shutdown"]),
+            (
+                "spans_dropped_total",
+                "reason",
+                ["memory", "queue_full", "rejected", "retry_exhausted", "shutdown", "spill_failed", "spill_full"],
+            ),
             ("config_reloads_total", "result", ["ok", "refused"]),
             ("spans_made_total", "kind", ["server", "client", "internal"]),
             ("exchanges_recorded_total", "start", ["answered", "unanswered", "unasked", "no_request", "connection", "probe"]),

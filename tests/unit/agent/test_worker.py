@@ -3,6 +3,7 @@
 import pytest
 
 from haproxy_telemetry_agent.settings import SettingsError
+from haproxy_telemetry_agent.settings.http_tls import HttpTls
 from haproxy_telemetry_agent.settings.model import Listen
 from haproxy_telemetry_agent.supervisor import WORKER_VARIABLE
 from haproxy_telemetry_agent.worker import Worker
@@ -50,6 +51,15 @@ def test_one_alone_listens_where_the_settings_say() -> None:
 def test_each_has_an_http_endpoint_of_its_own(http: str, number: int, expected: str) -> None:
     own = Worker(number, 3).addresses(Listen(http=http))
     assert (own.spop, own.records, own.http) == (LISTEN.spop, LISTEN.records, expected)
+
+
+def test_the_rest_of_the_settings_stays() -> None:
+    listen = Listen(http=":9464", http_tls=HttpTls(certificate_file="/a", key_file="/b"))
+    assert Worker(1, 2).addresses(listen).http_tls == listen.http_tls
+
+
+def test_each_has_a_directory_of_its_own() -> None:
+    assert [Worker(number, 3).own_path("/var/spill") for number in range(3)] == ["/var/spill", "/var/spill.1", "/var/spill.2"]
 
 
 @pytest.mark.parametrize(

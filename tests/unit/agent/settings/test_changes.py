@@ -34,6 +34,21 @@ def test_fields_are_named(document: dict[str, Any], live: list[str], restart: li
     assert (change.live, change.restart) == (live, restart)
 
 
+def test_a_spill_stays_as_it_was_and_the_rest_of_its_destination_changes() -> None:
+    other = {"type": "console", "spill": {"maxBytes": 2_000_000}}
+    running = parse_settings({"exporter": {"spill": {"directory": "/a"}}, "exporters": [other, {"type": "none"}]})
+    wanted = parse_settings(
+        {
+            "exporter": {"timeout": "3s", "spill": {"directory": "/b"}},
+            "exporters": [{"type": "console", "spill": {"directory": "/c"}}],
+        }
+    )
+    change = compare_settings(running, wanted)
+    assert change.effective == parse_settings({"exporter": {"timeout": "3s", "spill": {"directory": "/a"}}, "exporters": [other]})
+    assert change.live == ["exporter.timeout", "exporters"]
+    assert change.restart == ["exporter.spill.directory", "exporters[0].spill.directory", "exporters[0].spill.maxBytes"]
+
+
 def test_what_needs_a_restart_stays_as_it_was() -> None:
     wanted = parse_settings({"listen": {"http": "127.0.0.1:1"}, "limits": {"maxRecordBytes": 2048}, "drainTimeout": "3s"})
     change = compare_settings(DEFAULT, wanted)

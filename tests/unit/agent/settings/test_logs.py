@@ -87,6 +87,7 @@ def test_what_is_set_counts() -> None:
     [
         ({"enabled": "yes"}, "logs.enabled: 'yes': expected true or false, got text"),
         ({"endpoint": "collector:4317"}, "logs.endpoint: 'collector:4317': expected a http:// or https:// URL"),
+        ({"endpoint": "http://x..y/v1/logs"}, "logs.endpoint: 'http://x..y/v1/logs': 'x..y' is no host's name"),
         ({"protocol": "http/json"}, "logs.protocol: 'http/json': expected one of http/protobuf, grpc"),
         (
             {"batch": {"maxQueueRecords": 10, "maxBatchRecords": 11}},

@@ -33,6 +33,7 @@ exporter:
   headers: [{name: X-Api-Key, value: "s3cret, with spaces", valueFile: null}]
   tls: {caFile: /ca, certificateFile: /cert, keyFile: /key, insecureSkipVerify: false}
   batch: {maxQueueSpans: 10, maxQueueBytes: 1024, maxBatchSpans: 10, dropPolicy: Oldest, delay: 0s, retry: 1m}
+  spill: {directory: /var/lib/spill, maxBytes: 1048576}
   file: {path: /traces.jsonl, maxBytes: 65536}
   plugin:
 exporters: []
@@ -200,6 +201,11 @@ class TestErrors:
             ("exporter.protocol", "http/json", "expected one of http/protobuf, grpc"),
             ("exporter.type", "zipkin", "expected one of otlp, console, file, plugin, none"),
             ("exporter.batch.dropPolicy", "Random", "expected one of Newest, Oldest"),
+            ("exporter.file.path", "", "expected a path"),
+            ("exporter.file.path", "/a\0b", "expected a path"),
+            ("exporter.spill.directory", "spill", "expected an absolute path"),
+            ("exporter.spill.directory", "/sp\0ill", "expected an absolute path"),
+            ("exporter.spill.maxBytes", 1000, "expected a whole number >= 1048576"),
             ("exporter.file.maxBytes", 1, "expected a whole number >= 65536"),
             ("exporter.compression", "zstd", "expected one of none, gzip"),
             ("exporter.timeout", "10", "expected a whole number with us, ms, s or m, such as 10s"),
