@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 # No folder of this repository may hide a module of the standard library's (`operator`).
 export PYTHONSAFEPATH := 1
 
-.PHONY: help demo test unit lint format types imports haproxies prometheus faketime packages fuzz soak bench clean
+.PHONY: help demo test unit lint format types imports haproxies prometheus faketime otelcol packages fuzz soak bench clean
 help:
 	@echo "make demo        two traced HAProxies in front of a traced server; prints the traces"
 	@echo "                 [PROFILE=Standard|Full|Stream] [HAPROXY=/path] [KEEP=1]"
@@ -13,11 +13,12 @@ help:
 	@echo "make haproxies   fetch more HAProxy versions for the tests (Debian)"
 	@echo "make prometheus  fetch a Prometheus for the tests (Debian)"
 	@echo "make faketime    fetch a library for the tests that sets clocks (Debian)"
+	@echo "make otelcol     build an OpenTelemetry Collector for the tests (Go 1.25 or later)"
 	@echo "make lint types imports format    ruff, mypy, import rules, ruff format"
 	@echo "make packages    build wheel and source distribution in dist/, and try them"
 	@echo "make fuzz        search for bytes that do harm  [TARGET=...] [SECONDS=60]"
 	@echo "make soak        faults under load, one after the other; prints a table  [MINUTES=10] [SECONDS=5] [RATE=200]"
-	@echo "make bench       CPU of an exchange, beside the SDK way"
+	@echo "make bench       CPU, latency, memory, start-up; beside the SDK way  [ARGS='--quick exchange']"
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; say which with PYTHON=python3.X")'
@@ -59,6 +60,10 @@ prometheus:
 faketime:
 	tests/support/fetch_faketime.sh
 
+# Go's modules are fetched, a toolchain never.
+otelcol:
+	cd tests/support/otelcol && GOTOOLCHAIN=local go build -trimpath -ldflags='-s -w' -o '$(CURDIR)/.cache/otelcol/otelcol' .
+
 packages: $(STAMP)
 	packaging/check.sh $(BIN)/python
 
@@ -82,7 +87,7 @@ fuzz: $(FUZZ)/.installed
 	@tests/fuzz/run.sh $(FUZZ) $(SECONDS) $(TARGET)
 
 bench: $(STAMP)
-	PYTHONPATH=. $(BIN)/python -m benchmarks.exchange $(ARGS)
+	@PYTHONPATH=tests:. $(BIN)/python -m benchmarks $(ARGS)
 
 clean:
 	rm -rf .venv .cache build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

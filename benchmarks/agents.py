@@ -11,9 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from haproxy_telemetry_agent.wiring import Profile
+
 from .usage import cpu_seconds, resident_mebibytes
 
-__all__ = ["Agent", "Setting", "own_command", "sdk_command"]
+__all__ = ["ACK", "OWN", "SDK", "Addresses", "Agent", "Setting", "make_command"]
+
+OWN, SDK, ACK = "agent", "sdk", "ack only"
+"""Ours, the SDK's way, and the least there is."""
 
 _START_TIMEOUT_SECONDS = 15.0
 _STOP_TIMEOUT_SECONDS = 10.0
@@ -31,6 +36,7 @@ class Setting:
     """Of SPOP: ``tcp`` or ``unix``. Records come by TCP, as the agent's documentation wants it."""
     compression: str
     """``none`` or ``gzip``."""
+    profile: Profile = "Standard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +54,26 @@ class Addresses:
         return cls(spop, f"127.0.0.1:{_free_port()}", f"unix:{folder}/http")
 
 
-def own_command(setting: Setting, addresses: Addresses, url: str, folder: Path) -> list[str]:
-    """Our agent; its settings go into ``folder``."""
+def make_command(name: str, setting: Setting, addresses: Addresses, url: str, folder: Path) -> list[str]:
+    """What starts the agent of this name; all others than ``SDK`` and ``ACK`` are versions of ours.
+
+    Args:
+        name: which.
+        setting: how it is reached and how it sends.
+        addresses: where it is to listen.
+        url: where batches are posted to.
+        folder: for its settings file.
+    """
+    if name == ACK:
+        return [sys.executable, "-m", "benchmarks.ack_agent", "--spop", addresses.spop, "--records", addresses.records]
+    if name == SDK:
+        return _sdk_command(setting, addresses, url)
+    return _own_command(setting, addresses, url, folder)
+
+
+def _own_command(setting: Setting, addresses: Addresses, url: str, folder: Path) -> list[str]:
     settings = {
+        "profile": setting.profile,
         "listen": {"spop": addresses.spop, "records": addresses.records, "http": addresses.http},
         "exporter": {
             "tracesEndpoint": url,
@@ -69,8 +92,7 @@ def own_command(setting: Setting, addresses: Addresses, url: str, folder: Path) 
     return [sys.executable, "-m", "haproxy_telemetry_agent", "run", "--config", str(file)]
 
 
-def sdk_command(setting: Setting, addresses: Addresses, url: str, folder: Path) -> list[str]:  # noqa: ARG001 - both have one signature
-    """The SDK's way."""
+def _sdk_command(setting: Setting, addresses: Addresses, url: str) -> list[str]:
     options = {
         "--spop": addresses.spop,
         "--records": addresses.records,
@@ -88,27 +110,32 @@ class Agent:
     Attributes:
         addresses: where it listens.
         spans: how many it must have sent by now.
+        spans_per_exchange: how many it makes.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process, addresses: Addresses) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, addresses: Addresses, spans_per_exchange: int) -> None:
         self._process = process
         self.addresses = addresses
         self.spans = 0
+        self.spans_per_exchange = spans_per_exchange
 
     @classmethod
-    async def start(cls, command: list[str], addresses: Addresses, *, package_folder: Path | None = None) -> Self:
+    async def start(
+        cls, command: list[str], addresses: Addresses, *, package_folder: Path | None = None, spans_per_exchange: int = 2
+    ) -> Self:
         """Start a process and wait until it listens.
 
         Args:
             command: what to run.
             addresses: where it will listen.
             package_folder: holds another ``haproxy_telemetry_agent``, to be run instead of the installed one.
+            spans_per_exchange: how many spans it makes of one.
         """
         environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
         if package_folder is not None:
             environment["PYTHONPATH"] = str(package_folder)
         process = await asyncio.create_subprocess_exec(*command, env=environment)
-        agent = cls(process, addresses)
+        agent = cls(process, addresses, spans_per_exchange)
         try:
             async with asyncio.timeout(_START_TIMEOUT_SECONDS):
                 await agent._listening()

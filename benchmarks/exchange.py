@@ -1,15 +1,18 @@
-"""CPU time per exchange of the whole agent process: 1 NOTIFY answered and 1 record read -> 2 spans exported.
+"""CPU time per exchange of the whole agent process (1 NOTIFY answered, 1 record read, 2 spans exported), and how long answers take.
 
-Measured for our agent and for the SDK's way (``sdk_agent``) in one run, in turns, because on a shared machine the same figure moves
-by half from one minute to the next: trust the ratios. A measurement begins before the load does and ends when the sink has seen
-every span, so nothing that an exchange costs is left out.
+Measured for our agent, for the SDK's way (``sdk_agent``) and for an agent that does next to nothing (``ack_agent``) in one run, in
+turns, because on a shared machine the same figure moves by half from one minute to the next: trust the ratios. A measurement begins
+before the load does and ends when the sink has seen every span, so nothing that an exchange costs is left out. The load is as much
+as the agent can take: with N questions open at any time, an answer takes N exchanges' time.
 """
 
 import argparse
 import asyncio
+import json
 import statistics
 import sys
 import tempfile
+from asyncio.subprocess import PIPE
 from collections import Counter, defaultdict
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -17,14 +20,13 @@ from pathlib import Path
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from .agents import Addresses, Agent, Setting, own_command, sdk_command
+from .agents import ACK, OWN, SDK, Addresses, Agent, Setting, make_command
 from .load import Shape
 from .machine import describe
 from .sink import Sink
 
-__all__ = ["main"]
+__all__ = ["PIPELINED", "UNPIPELINED", "Used", "exchange", "main"]
 
-OWN, SDK = "agent", "sdk"
 SPANS_PER_EXCHANGE = 2
 
 PIPELINED = Shape("pipelined", connections=4, outstanding=16)
@@ -78,6 +80,9 @@ class Figures:
 
     microseconds: list[float] = field(default_factory=list)
     """CPU time per exchange, one a round."""
+    p50_milliseconds: list[float] = field(default_factory=list)
+    """From NOTIFY to ACK, one a round."""
+    p99_milliseconds: list[float] = field(default_factory=list)
     idle_mebibytes: float = 0.0
     loaded_mebibytes: float = 0.0
 
@@ -99,13 +104,16 @@ async def measure(plan: Plan, others: dict[str, Path]) -> Results:
         await _warm_up(plan, sink, agents)
         for number in range(plan.rounds):
             for cell in plan.cells:
-                names = [SDK, OWN, *others]
+                names = [SDK, OWN, *others, ACK]
                 # Whoever is first in a pair is so every other time.
                 for name in names if number % 2 else reversed(names):
                     agent = agents[name, cell.setting]
-                    used = await _exchange(sink, _title(name, cell.setting), agent, cell.shape, plan.exchanges)
-                    results[cell][name].microseconds.append(used * 1e6 / plan.exchanges)
-                    results[cell][name].loaded_mebibytes = agent.resident_mebibytes
+                    used = await exchange(sink, _title(name, cell.setting), agent, cell.shape, plan.exchanges)
+                    figures = results[cell][name]
+                    figures.microseconds.append(used.cpu_seconds * 1e6 / plan.exchanges)
+                    figures.p50_milliseconds.append(used.p50_milliseconds)
+                    figures.p99_milliseconds.append(used.p99_milliseconds)
+                    figures.loaded_mebibytes = agent.resident_mebibytes
     return results
 
 
@@ -114,13 +122,13 @@ async def _start_agents(
 ) -> dict[tuple[str, Setting], Agent]:
     agents: dict[tuple[str, Setting], Agent] = {}
     for setting in dict.fromkeys(cell.setting for cell in plan.cells):
-        for name in (SDK, OWN, *others):
+        for name in (SDK, OWN, *others, ACK):
             own_folder = folder / _title(name, setting)
             own_folder.mkdir()
             addresses = Addresses.choose(setting.transport, own_folder)
-            make_command = sdk_command if name == SDK else own_command
-            command = make_command(setting, addresses, sink.url(_title(name, setting)), own_folder)
-            agent = await Agent.start(command, addresses, package_folder=others.get(name))
+            command = make_command(name, setting, addresses, sink.url(_title(name, setting)), own_folder)
+            spans = 0 if name == ACK else SPANS_PER_EXCHANGE
+            agent = await Agent.start(command, addresses, package_folder=others.get(name), spans_per_exchange=spans)
             stack.push_async_callback(agent.stop)
             agents[name, setting] = agent
     return agents
@@ -136,8 +144,9 @@ async def _warm_up(plan: Plan, sink: Sink, agents: dict[tuple[str, Setting], Age
     seen: dict[str, Counter[str]] = {}
     for (name, setting), agent in agents.items():
         title = _title(name, setting)
-        await _exchange(sink, title, agent, PIPELINED, plan.warm_up_exchanges)
-        seen[title] = _spans(sink.bodies.pop(title))
+        await exchange(sink, title, agent, PIPELINED, plan.warm_up_exchanges)
+        if agent.spans_per_exchange:
+            seen[title] = _spans(sink.bodies.pop(title))
     sink.keeping = False
     reference, expected = next(iter(seen.items()))
     if expected.total() != SPANS_PER_EXCHANGE * plan.warm_up_exchanges:
@@ -160,8 +169,19 @@ def _spans(bodies: list[bytes]) -> Counter[str]:
     )
 
 
-async def _exchange(sink: Sink, title: str, agent: Agent, shape: Shape, exchanges: int) -> float:
-    """CPU seconds of ``exchanges`` exchanges."""
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What some exchanges have cost."""
+
+    cpu_seconds: float
+    """Of the agent."""
+    p50_milliseconds: float
+    """From NOTIFY to ACK."""
+    p99_milliseconds: float
+
+
+async def exchange(sink: Sink, title: str, agent: Agent, shape: Shape, exchanges: int, *, open_ended: bool = False) -> Used:
+    """Have ``exchanges`` exchanges, and wait for their spans; open-ended ones are begun, and have none."""
     before_seconds = agent.cpu_seconds
     options = {
         "--spop": agent.addresses.spop,
@@ -171,13 +191,21 @@ async def _exchange(sink: Sink, title: str, agent: Agent, shape: Shape, exchange
         "--exchanges": str(exchanges),
     }
     load = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.load", *(word for pair in options.items() for word in pair)
+        sys.executable,
+        "-m",
+        "benchmarks.load",
+        *(word for pair in options.items() for word in pair),
+        *(["--open-ended"] if open_ended else []),
+        stdout=PIPE,
     )
-    if await load.wait():
+    output, _ = await load.communicate()
+    if load.returncode:
         raise ChildProcessError(f"the load on {title} ended with {load.returncode}")
-    agent.spans += SPANS_PER_EXCHANGE * exchanges
-    await sink.wait_for(title, agent.spans, _DRAIN_TIMEOUT_SECONDS)
-    return agent.cpu_seconds - before_seconds
+    if agent.spans_per_exchange and not open_ended:
+        agent.spans += agent.spans_per_exchange * exchanges
+        await sink.wait_for(title, agent.spans, _DRAIN_TIMEOUT_SECONDS)
+    waits = json.loads(output)
+    return Used(agent.cpu_seconds - before_seconds, waits["p50"], waits["p99"])
 
 
 def render(plan: Plan, results: Results) -> str:
@@ -187,17 +215,23 @@ def render(plan: Plan, results: Results) -> str:
         f"rounds    {plan.rounds}, interleaved, of {plan.exchanges} exchanges each; ratio: median over rounds of sdk / agent",
     ]
     for cell, by_name in results.items():
-        lines += ["", str(cell), f"{'':12} {'us CPU/exchange':>21}  {'ratio to sdk':>12}  {'RSS MiB':>14}", _HEADER]
+        lines += [
+            "",
+            str(cell),
+            f"{'':12} {'us CPU/exchange':>21}  {'ratio to sdk':>12}  {'ms to ACK':>15}  {'RSS MiB':>14}",
+            _HEADER,
+        ]
         for name, figures in by_name.items():
             ratio = statistics.median(sdk / own for sdk, own in zip(by_name[SDK].microseconds, figures.microseconds, strict=True))
             lines.append(
                 f"{name:12} {min(figures.microseconds):>10.1f} {statistics.median(figures.microseconds):>10.1f}  {ratio:>12.2f}"
+                f"  {statistics.median(figures.p50_milliseconds):>7.2f} {statistics.median(figures.p99_milliseconds):>7.2f}"
                 f"  {figures.idle_mebibytes:>6.1f} {figures.loaded_mebibytes:>7.1f}"
             )
     return "\n".join(lines) + "\n"
 
 
-_HEADER = f"{'':12} {'min':>10} {'median':>10}  {'':>12}  {'idle':>6} {'loaded':>7}"
+_HEADER = f"{'':12} {'min':>10} {'median':>10}  {'':>12}  {'p50':>7} {'p99':>7}  {'idle':>6} {'loaded':>7}"
 
 
 def main() -> None:

@@ -2,10 +2,14 @@
 
 Each connection keeps a number of NOTIFYs unanswered; the answer to one is followed by the record of its exchange and by the next
 NOTIFY at once, so the agent always has work. What came in one read goes out in one write, as HAProxy's event loop does it.
+
+At the end one line of JSON says how long answers took, from the write of a NOTIFY to the read of its ACK, in milliseconds:
+``{"p50": .., "p99": .., "max": ..}``.
 """
 
 import argparse
 import asyncio
+import json
 import time
 from dataclasses import dataclass
 
@@ -15,7 +19,7 @@ from haproxy_telemetry_agent.spop.values import Value
 
 from .traffic import Traffic
 
-__all__ = ["Shape", "main"]
+__all__ = ["Shape", "main", "summarize"]
 
 _READ_BYTES = 262_144
 _MAX_FRAME_SIZE_BYTES = 16_380
@@ -35,9 +39,13 @@ class Shape:
 class _Run:
     """The exchanges of one run, handed out one by one."""
 
-    def __init__(self, exchanges: int) -> None:
+    def __init__(self, exchanges: int, *, records: bool = True) -> None:
+        self.records = records
+        """Whether an exchange ends."""
         self.traffic = Traffic()
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.waits_seconds: list[float] = []
+        """From NOTIFY to ACK, of each exchange."""
         self._exchanges = exchanges
         self._begun = 0
         self._ended = 0
@@ -69,7 +77,8 @@ class _Connection(asyncio.BufferedProtocol):
         self._transport: asyncio.WriteTransport | None = None
         self._buffer = memoryview(bytearray(_READ_BYTES))
         self._kept = b""
-        self._open: dict[int, int] = {}
+        self._open: dict[int, tuple[int, float]] = {}
+        """Number and time of each NOTIFY without an answer, by its stream."""
         self._stream_id = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -92,6 +101,7 @@ class _Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         data = self._kept + bytes(self._buffer[:nbytes])
         now_unix_micro = time.time_ns() // _MICROSECOND_NANOSECONDS
+        now_seconds = time.perf_counter()
         records: list[bytes] = []
         questions: list[bytes] = []
         offset = 0
@@ -103,28 +113,30 @@ class _Connection(asyncio.BufferedProtocol):
             offset = end
             if frame.type == FrameType.AGENT_HELLO:
                 for _ in range(self._outstanding):
-                    self._ask(questions, now_unix_micro)
+                    self._ask(questions, now_unix_micro, now_seconds)
             elif frame.type == FrameType.ACK:
                 variables = {action.name: action.value for action in decode_actions(frame.payload) if isinstance(action, SetVar)}
-                records.append(self._run.traffic.record(self._open.pop(frame.stream_id), now_unix_micro, variables))
-                self._ask(questions, now_unix_micro)
+                number, asked_seconds = self._open.pop(frame.stream_id)
+                self._run.waits_seconds.append(now_seconds - asked_seconds)
+                records.append(self._run.traffic.record(number, now_unix_micro, variables))
+                self._ask(questions, now_unix_micro, now_seconds)
             else:
                 self._run.fail(f"unexpected {frame}")
         self._kept = data[offset:]
         assert self._transport is not None
         if questions:
             self._transport.write(b"".join(questions))
-        if records:
+        if records and self._run.records:
             self._records.write(b"".join(records))
         for _ in records:
             self._run.end()
 
-    def _ask(self, questions: list[bytes], now_unix_micro: int) -> None:
+    def _ask(self, questions: list[bytes], now_unix_micro: int, now_seconds: float) -> None:
         number = self._run.begin()
         if number is None:
             return
         self._stream_id += 1
-        self._open[self._stream_id] = number
+        self._open[self._stream_id] = (number, now_seconds)
         questions.append(self._run.traffic.notify(number, self._stream_id, now_unix_micro))
 
 
@@ -141,9 +153,11 @@ class _RecordStream(asyncio.Protocol):
             self.closed.set_exception(exc)
 
 
-async def run(*, spop: str, records: str, connections: int, outstanding: int, exchanges: int) -> None:
-    """Have ``exchanges`` exchanges with the agent on these addresses (as in the agent's settings)."""
-    work = _Run(exchanges)
+async def run(
+    *, spop: str, records: str, connections: int, outstanding: int, exchanges: int, open_ended: bool = False
+) -> dict[str, float]:
+    """Have ``exchanges`` exchanges with the agent on these addresses (as in its settings); returns how long answers took."""
+    work = _Run(exchanges, records=not open_ended)
     record_stream = _RecordStream()
     record_transport = await _connect(records, record_stream)
     transports = [await _connect(spop, _Connection(work, record_transport, outstanding)) for _ in range(connections)]
@@ -152,6 +166,14 @@ async def run(*, spop: str, records: str, connections: int, outstanding: int, ex
         transport.close()
     record_transport.close()  # what is still to be written is, first
     await record_stream.closed
+    return summarize(work.waits_seconds)
+
+
+def summarize(waits_seconds: list[float]) -> dict[str, float]:
+    """Median, 99th percentile and maximum, in milliseconds."""
+    ordered = sorted(waits_seconds)
+    places = {"p50": len(ordered) // 2, "p99": len(ordered) * 99 // 100, "max": len(ordered) - 1}
+    return {name: ordered[place] * 1_000 for name, place in places.items()}
 
 
 async def _connect(address: str, protocol: asyncio.BaseProtocol) -> asyncio.WriteTransport:
@@ -172,7 +194,8 @@ def main() -> None:
     parser.add_argument("--connections", type=int, required=True)
     parser.add_argument("--outstanding", type=int, required=True)
     parser.add_argument("--exchanges", type=int, required=True)
-    asyncio.run(run(**vars(parser.parse_args())))
+    parser.add_argument("--open-ended", action="store_true", help="answers are followed by no record")
+    print(json.dumps(asyncio.run(run(**vars(parser.parse_args())))))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ _GARBAGE_COLLECTION_THRESHOLD = 20_000
 _LOOK_SECONDS = 1.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _MAX_KILL_AFTER_SECONDS = 86_400.0
+_MAX_WORKERS = 64
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,6 +77,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="with --supervise: how long the agent may take to end after SIGTERM (%(default)g)",
     )
+    run.add_argument(
+        "--workers",
+        type=_worker_count,
+        default=1,
+        metavar="N",
+        help="with --supervise: how many agents share the ports; each has a port of its own for HTTP, from listen.http upwards",
+    )
     config = command("config", _config, "Print what goes into HAProxy's configuration, and where.")
     config.add_argument(
         "--profile", choices=get_args(Profile), help="as `profile` in the settings, which must say the same to `run`"
@@ -101,10 +109,18 @@ def _seconds(text: str) -> float:
     raise argparse.ArgumentTypeError(f"{text!r}: expected 0 to {_MAX_KILL_AFTER_SECONDS:g} seconds")
 
 
+def _worker_count(text: str) -> int:
+    if text.isascii() and text.isdecimal() and 1 <= (count := int(text[:9])) <= _MAX_WORKERS:
+        return count
+    raise argparse.ArgumentTypeError(f"{text!r}: expected 1 to {_MAX_WORKERS}")
+
+
 def _run(options: argparse.Namespace) -> int:
     if options.supervise:
         config = [] if options.config is None else ["--config", str(options.config)]
-        supervise(["run", *config], kill_after_seconds=options.kill_after)
+        supervise(["run", *config], kill_after_seconds=options.kill_after, workers=options.workers)
+    elif options.workers > 1:
+        return _complain("--workers: several of them need --supervise, which keeps them running", _MISUSED)
     # Until there is something to be read again; the default would be the end.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     file = SettingsFile(options.config, os.environ)
@@ -121,12 +137,14 @@ def _run(options: argparse.Namespace) -> int:
 async def _serve(file: SettingsFile, loaded: Loaded) -> int:
     # Imported here: `config` and `version` need neither the SDK nor aiohttp.
     from .service import Service, describe  # noqa: PLC0415
+    from .worker import Worker  # noqa: PLC0415
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    service = Service(loaded.settings, os.environ, worker_restarts=_worker_restarts(os.environ))
+    worker = Worker.from_environ(os.environ)
+    service = Service(loaded.settings, os.environ, worker_restarts=_worker_restarts(os.environ), worker=worker)
     for line in describe(loaded.settings, loaded.sources):
         logging.getLogger(PROGRAM).info("setting: %s", line)
     manager = ServiceManager(os.environ, pid=os.getpid())
@@ -207,11 +225,15 @@ def _config(options: argparse.Namespace) -> int:
 
 def _check_config(options: argparse.Namespace) -> int:
     loaded = load_settings(options.config, os.environ)
-    from .exporters import check_exporters  # noqa: PLC0415 - as in _serve
+    from .endpoint_tls import make_endpoint_tls  # noqa: PLC0415 - as in _serve
+    from .exporters import check_exporters  # noqa: PLC0415
     from .parts import load_routes  # noqa: PLC0415
+    from .samplers import make_sampler  # noqa: PLC0415
     from .service import describe  # noqa: PLC0415
 
     check_exporters(loaded.settings)
+    make_sampler(loaded.settings.sampling)
+    make_endpoint_tls(loaded.settings.listen.http_tls)
     load_routes(loaded.settings)
     for warning in loaded.warnings:
         print(f"warning: {warning}")  # noqa: T201

@@ -2,6 +2,8 @@
 
 Ready means listening: a collector that is away must never take HAProxy's pod out of service. Alive means that the loop turns: what
 answers here is the loop that answers HAProxy.
+
+Where clients need a certificate, all needs one but the probes: who asks them has none.
 """
 
 import asyncio
@@ -10,9 +12,11 @@ import socket
 from collections.abc import Callable
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from prometheus_client.exposition import choose_encoder
 
 from .endpoint_connections import BoundedRunner
+from .endpoint_tls import EndpointTls
 from .request_exposition import render_requests
 from .request_metrics import RequestMetrics
 from .telemetry import Telemetry
@@ -23,6 +27,18 @@ _END_SECONDS = 0.5
 """What a slow reader gets when the agent ends."""
 
 
+_WITHOUT_CERTIFICATE = frozenset({"/healthz", "/readyz"})
+
+
+@web.middleware
+async def _want_certificate(request: web.Request, handler: Handler) -> web.StreamResponse:
+    # The handshake has verified it, if there is one.
+    shown = request.transport is not None and request.transport.get_extra_info("peercert")
+    if not shown and request.path not in _WITHOUT_CERTIFICATE:
+        return web.Response(text="a client certificate is needed\n", status=403)
+    return await handler(request)
+
+
 class Endpoint:
     """Serves the registry and the probes.
 
@@ -30,23 +46,34 @@ class Endpoint:
         telemetry: what ``/metrics`` shows, and what counts connections.
         ready: whether both servers listen.
         requests: what it shows besides; None: nothing.
+        tls: None: in the clear.
     """
 
-    def __init__(self, *, telemetry: Telemetry, ready: Callable[[], bool], requests: RequestMetrics | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        telemetry: Telemetry,
+        ready: Callable[[], bool],
+        requests: RequestMetrics | None = None,
+        tls: EndpointTls | None = None,
+    ) -> None:
         self._telemetry = telemetry
         self._ready = ready
         self._requests = requests
+        self._tls = tls
         self._runner: web.AppRunner | None = None
 
     async def start(self, listening: socket.socket) -> None:
         """Serve on a listening socket."""
-        application = web.Application()
+        wants_certificates = self._tls is not None and self._tls.asks_for_certificates
+        application = web.Application(middlewares=[_want_certificate] if wants_certificates else [])
         application.router.add_get("/metrics", self._metrics)
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
         self._runner = BoundedRunner(application, telemetry=self._telemetry, shutdown_timeout=_END_SECONDS)
         await self._runner.setup()
-        await web.SockSite(self._runner, listening).start()
+        context = None if self._tls is None else self._tls.context
+        await web.SockSite(self._runner, listening, ssl_context=context).start()
 
     async def close(self) -> None:
         """Stop serving."""

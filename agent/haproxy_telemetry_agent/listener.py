@@ -25,18 +25,21 @@ class ListenError(Exception):
     """An address that can't be listened on: which setting, which address, why."""
 
 
-def listen(setting: str, address: str) -> socket.socket:
+def listen(setting: str, address: str, *, shared: bool = False) -> socket.socket:
     """A listening socket, not blocking.
 
     Args:
         setting: the setting's name, for the error.
         address: ``host:port``, ``[ipv6]:port``, ``:port`` (all addresses) or ``unix:/path``.
+        shared: whether others who say so too may listen there as well (TCP only): the kernel deals connections out among them.
 
     Raises:
         ListenError: naming setting, address and fix.
     """
     try:
-        return _listen_unix(address.removeprefix("unix:")) if address.startswith("unix:") else _listen_tcp(address)
+        if address.startswith("unix:"):
+            return _listen_unix(address.removeprefix("unix:"))
+        return _listen_tcp(address, shared=shared)
     except socket.gaierror as error:
         raise ListenError(f"{setting}: {address} can't be resolved: {error.strerror}") from None
     except OSError as error:
@@ -51,7 +54,7 @@ def unlink(address: str) -> None:
             Path(address.removeprefix("unix:")).unlink()
 
 
-def _listen_tcp(address: str) -> socket.socket:
+def _listen_tcp(address: str, *, shared: bool) -> socket.socket:
     host, _, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     wildcard = host in ("", "*")
@@ -65,6 +68,8 @@ def _listen_tcp(address: str) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in _KEEPALIVE:
             listening.setsockopt(socket.IPPROTO_TCP, option, value)
+        if shared:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if wildcard or host == "::" else 1)
         listening.bind(where)

@@ -9,7 +9,7 @@ from itertools import accumulate
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
-__all__ = ["PREFIX", "Histogram", "counter", "gauge", "histogram", "single"]
+__all__ = ["PREFIX", "Histogram", "counter", "counter_by", "gauge", "histogram", "single"]
 
 PREFIX = "haproxy_telemetry_agent_"
 
@@ -45,6 +45,16 @@ def counter(name: str, documentation: str, label: str, values: Mapping[str, int]
     family = CounterMetricFamily(f"{PREFIX}{name}_total", documentation, labels=[label])
     for key, value in values.items():
         family.add_metric([key], value)
+    return family
+
+
+def counter_by(
+    name: str, documentation: str, labels: tuple[str, str], values: Mapping[tuple[str, str], int]
+) -> CounterMetricFamily:
+    """A counter by two labels."""
+    family = CounterMetricFamily(f"{PREFIX}{name}_total", documentation, labels=labels)
+    for key, value in values.items():
+        family.add_metric(key, value)
     return family
 
 

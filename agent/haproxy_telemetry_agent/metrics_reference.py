@@ -13,8 +13,9 @@ from .request_exposition import HELP, NAME
 from .request_metrics import LABELS, RequestMetrics
 from .settings import Settings
 from .telemetry import Telemetry
-from .tracing import AlwaysOff, IdGenerator
+from .tracing import AlwaysOff, IdGenerator, Propagation
 from .tracing.attributes import AttributeBuilder
+from .wiring import FORMATS
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -41,7 +42,8 @@ All that haproxy-telemetry-agent shows at `/metrics`, with the values of labels 
 {chr(10).join(rows)}
 
 `{NAME}` needs `metrics.requests`, and has the labels that `metrics.labels`
-names; what would be more than `metrics.maxSeries` label sets is counted under `otel_metric_overflow="true"`. Counters with `code`
+names; what would be more than `metrics.maxSeries` label sets is counted under `otel_metric_overflow="true"`. Metrics with `log` in
+their names are of the access log, and need `logs.enabled`. Counters with `code`
 have further values as they occur. Metrics of the process (`process_*`, `python_*`) come on top.
 """
 
@@ -49,7 +51,10 @@ have further values as they occur. Metrics of the process (`process_*`, `python_
 def _empty_telemetry() -> Telemetry:
     settings = Settings()
     telemetry = Telemetry()
+    telemetry.destination("exporter")
     telemetry.watch_queues([SpanQueue(max_spans=1, max_bytes=1)])
+    Propagation([row.propagator for row in FORMATS], counts=telemetry.extracts)
+    telemetry.watch_logs().watch_queue(SpanQueue(max_spans=1, max_bytes=1))
     ids = IdGenerator(random.Random(0).getrandbits)  # noqa: S311 - never asked for one
     telemetry.watch_minilanguage(make_minilanguage(settings.minilanguage, sampler=AlwaysOff(), ids=ids))
     telemetry.watch_requests(RequestMetrics(attributes=AttributeBuilder()))

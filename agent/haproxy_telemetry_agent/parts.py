@@ -11,7 +11,7 @@ from .content import make_attribute_builder, make_limits, static_attributes
 from .route_file import RouteFile
 from .samplers import make_excluder, make_keeper, make_sampler
 from .settings import Settings, SettingsError
-from .tracing import Answerer, ConnectionTracer, ExchangeTracer, IdGenerator, Propagation, RoutesError, Sampler
+from .tracing import Answerer, ConnectionTracer, ExchangeTracer, ExtractCounts, IdGenerator, Propagation, RoutesError, Sampler
 from .tracing.attributes import AttributeBuilder
 from .tracing.routes import NO_ROUTES
 
@@ -28,8 +28,15 @@ class Parts(NamedTuple):
     connection_tracer: ConnectionTracer
 
 
-def make_parts(settings: Settings, environ: Mapping[str, str], *, ids: IdGenerator, routes: RouteFile | None) -> Parts:
-    """The parts for checked settings; ``environ`` is where attributes of ``env`` are from."""
+def make_parts(
+    settings: Settings,
+    environ: Mapping[str, str],
+    *,
+    ids: IdGenerator,
+    routes: RouteFile | None,
+    extracts: ExtractCounts | None = None,
+) -> Parts:
+    """The parts for checked settings; ``environ`` is where attributes of ``env`` are from, ``extracts`` see ``Propagation``."""
     propagation = settings.propagation
     sampler = make_sampler(settings.sampling)
     attributes = make_attribute_builder(settings.spans, environ, NO_ROUTES if routes is None else routes.table)
@@ -46,6 +53,7 @@ def make_parts(settings: Settings, environ: Mapping[str, str], *, ids: IdGenerat
                 mode=propagation.mode,
                 trusted_networks=propagation.trusted_networks,
                 link_untrusted=propagation.link_untrusted,
+                counts=extracts,
             ),
             excluder=make_excluder(settings.sampling),
             baggage_keys=propagation.baggage_attributes,
@@ -58,9 +66,15 @@ def make_parts(settings: Settings, environ: Mapping[str, str], *, ids: IdGenerat
             keeper=keeper,
             limits=limits,
             baggage_keys=propagation.baggage_attributes,
+            describe=settings.logs.enabled,
+            describe_excluded=settings.logs.excluded_requests,
         ),
         connection_tracer=ConnectionTracer(
-            sampler=sampler, keeper=keeper, attributes=static_attributes(settings.spans, environ), limits=limits
+            sampler=sampler,
+            keeper=keeper,
+            attributes=static_attributes(settings.spans, environ),
+            limits=limits,
+            describe=settings.logs.enabled,
         ),
     )
 

@@ -7,6 +7,7 @@ start, it brings along. Messages that are not ours are handed on (``foreign_mess
 import logging
 from collections.abc import Callable
 
+from .access_log import AccessLog
 from .export import encode_span
 from .foreign_messages import ForeignMessages
 from .records import RecordCutError, RecordError, SkipReason, dropped_count, parse_record
@@ -45,9 +46,11 @@ class Pipeline:
         offer: takes one encoded span; must not wait.
         asks: whether HAProxy asks us at all; in profile Stream it does not.
         requests: counts requests; None: nobody wants to know.
+        access_log: logs exchanges and connections; None: nobody wants it.
     """
 
     __slots__ = (
+        "_access_log",
         "_answerer",
         "_connection_tracer",
         "_foreign",
@@ -69,6 +72,7 @@ class Pipeline:
         offer: Callable[[bytes], None],
         asks: bool = True,
         requests: RequestMetrics | None = None,
+        access_log: AccessLog | None = None,
     ) -> None:
         self._answerer = answerer
         self._tracer = tracer
@@ -78,6 +82,7 @@ class Pipeline:
         self._offer = offer
         self._without_answer = "unanswered" if asks else "unasked"
         self._requests = requests
+        self._access_log = access_log
 
     def replace(
         self, *, answerer: Answerer, tracer: ExchangeTracer, connection_tracer: ConnectionTracer, asks: bool = True
@@ -160,6 +165,8 @@ class Pipeline:
                 self._requests.count(made)
         if made.reason:
             self._telemetry.decided(made.reason)
+        if self._access_log is not None:
+            self._access_log.write(made)
         self._send(made.spans)
 
     def _count(self, exchange: Exchange) -> None:

@@ -22,13 +22,13 @@ from opentelemetry.util.types import AttributeValue
 
 from .export import Result, Verdict
 from .export.daemon_thread import run_in_daemon_thread
+from .export.response import shorten_message
 
 __all__ = ["PluginExporterError", "PluginTransport", "load_plugin_exporter", "readable_spans"]
 
 _ENTRY_POINT_GROUP = "opentelemetry_traces_exporter"
 _CLOSE_SECONDS = 1.0
 _TRACE_FLAGS, _IS_REMOTE = 0xFF, 0x200
-_MAX_MESSAGE_CHARACTERS = 300
 
 
 class PluginExporterError(Exception):
@@ -53,7 +53,7 @@ class PluginTransport:
         try:
             result = await run_in_daemon_thread(lambda: self._exporter.export(readable_spans(request)))
         except Exception as error:  # noqa: BLE001 - whatever a plug-in raises costs its batch
-            return Result(Verdict.REJECTED, "error", f"{type(error).__name__}: {error}"[:_MAX_MESSAGE_CHARACTERS])
+            return Result(Verdict.REJECTED, "error", shorten_message(f"{type(error).__name__}: {error}"))
         if result is SpanExportResult.SUCCESS:
             return Result(Verdict.DELIVERED, "success")
         return Result(Verdict.REJECTED, "failure", "the plug-in's own log says why")

@@ -14,10 +14,13 @@ import socket
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from .access_log import AccessLog
 from .endpoint import Endpoint
+from .endpoint_tls import make_endpoint_tls
 from .exporters import SCOPE_NAME, describe_destinations, make_exporters, make_replacements
 from .foreign_messages import ForeignMessages, make_minilanguage
 from .listener import listen, unlink
+from .log_telemetry import LogTelemetry
 from .loop_lag import LoopLag
 from .memory import MemoryGuard, read_rss_bytes, return_free_memory
 from .parts import load_routes, make_parts
@@ -30,6 +33,7 @@ from .spop_server import SpopServer
 from .telemetry import Telemetry
 from .tracing import IdGenerator
 from .version import VERSION
+from .worker import Worker
 
 if TYPE_CHECKING:
     from .metrics_push import MetricsPush
@@ -38,6 +42,7 @@ __all__ = ["Service"]
 
 _logger = logging.getLogger(__name__)
 
+_ALONE = Worker()
 _MEMORY_POLL_SECONDS = 0.25
 _ROUTES_POLL_SECONDS = 2.0
 _EXPIRE_SECONDS = 1.0
@@ -51,22 +56,28 @@ class Service:
         settings: checked settings.
         environ: where attributes of ``env`` are from.
         worker_restarts: how often the supervisor has restarted the agent.
+        worker: which of several that share the addresses.
 
     Raises:
-        SettingsError: a certificate, a header's file or the file of routes can't be loaded.
+        SettingsError: a certificate, a header's file or the file of routes can't be loaded, or the addresses can't be shared.
     """
 
-    def __init__(self, settings: Settings, environ: Mapping[str, str], *, worker_restarts: int = 0) -> None:
+    def __init__(
+        self, settings: Settings, environ: Mapping[str, str], *, worker_restarts: int = 0, worker: Worker = _ALONE
+    ) -> None:
         self._settings = settings
+        self._worker = worker
+        self._addresses = worker.addresses(settings.listen)
         self._environ = environ
         self.telemetry = Telemetry(worker_restarts=worker_restarts)
         self._resource = resource_attributes(service_name=settings.resource.service_name, attributes=settings.resource.attributes)
         self.telemetry.describe_resource(self._resource)
         self._ids = IdGenerator(random.Random(random.SystemRandom().getrandbits(256)).getrandbits)  # noqa: S311 - ids, not secrets
         self._routes = load_routes(settings)
-        parts = make_parts(settings, environ, ids=self._ids, routes=self._routes)
+        parts = make_parts(settings, environ, ids=self._ids, routes=self._routes, extracts=self.telemetry.extracts)
         self._attributes = parts.attributes
-        self._exporters = make_exporters(settings, self.telemetry.destination)
+        logs = self.telemetry.watch_logs() if settings.logs.enabled else None
+        self._exporters = make_exporters(settings, self.telemetry.destination, logs, worker.own_path)
         self.telemetry.watch_queues(self._exporters.queues)
         self._memory = MemoryGuard(
             max_bytes=settings.limits.max_memory_bytes,
@@ -90,6 +101,7 @@ class Service:
             offer=self._exporters.offer,
             asks=settings.profile != "Stream",
             requests=self._requests,
+            access_log=self._make_access_log(logs),
         )
         limits = settings.limits
         self._spop_server = SpopServer(
@@ -109,7 +121,12 @@ class Service:
         self._watches: list[asyncio.Task[None]] = []
         self._push = self._make_push()
         self._loop_lag = LoopLag(asyncio.get_running_loop(), self.telemetry.loop_was_late)
-        self._endpoint = Endpoint(telemetry=self.telemetry, ready=lambda: self._listening, requests=self._requests)
+        self._endpoint = Endpoint(
+            telemetry=self.telemetry,
+            ready=lambda: self._listening,
+            requests=self._requests,
+            tls=make_endpoint_tls(settings.listen.http_tls),
+        )
 
     async def start(self) -> None:
         """Listen on all three addresses.
@@ -117,16 +134,16 @@ class Service:
         Raises:
             ListenError: one of them can't be had; none is kept then.
         """
-        addresses = self._settings.listen
+        addresses, shared = self._addresses, self._worker.shares
         with contextlib.ExitStack() as opened:
 
-            def open_one(setting: str, address: str) -> socket.socket:
-                listening = opened.enter_context(contextlib.closing(listen(setting, address)))
+            def open_one(setting: str, address: str, *, shared: bool = False) -> socket.socket:
+                listening = opened.enter_context(contextlib.closing(listen(setting, address, shared=shared)))
                 opened.callback(unlink, address)
                 return listening
 
-            spop = open_one("listen.spop", addresses.spop)
-            records = open_one("listen.records", addresses.records)
+            spop = open_one("listen.spop", addresses.spop, shared=shared)
+            records = open_one("listen.records", addresses.records, shared=shared)
             http = open_one("listen.http", addresses.http)
             opened.pop_all()
         self._exporters.start()
@@ -158,7 +175,7 @@ class Service:
         settings = change.effective
         same_file = settings.spans.routes_file == self._settings.spans.routes_file
         routes = self._routes if same_file else load_routes(settings)
-        parts = make_parts(settings, self._environ, ids=self._ids, routes=routes)
+        parts = make_parts(settings, self._environ, ids=self._ids, routes=routes, extracts=self.telemetry.extracts)
         replacements = make_replacements(settings)
         # From here on nothing can fail.
         self._settings, self._routes, self._attributes = settings, routes, parts.attributes
@@ -220,7 +237,7 @@ class Service:
             closing.append(self._push.close(left_seconds))
         await asyncio.gather(*closing)
         await self._endpoint.close()
-        addresses = self._settings.listen
+        addresses = self._addresses
         for address in (addresses.spop, addresses.records, addresses.http):
             unlink(address)
         _logger.info("stopped")
@@ -243,6 +260,10 @@ class Service:
         self.telemetry.watch_requests(requests)
         return requests
 
+    def _make_access_log(self, telemetry: LogTelemetry | None) -> AccessLog | None:
+        offer = self._exporters.offer_log_record
+        return None if telemetry is None or offer is None else AccessLog(offer=offer, telemetry=telemetry)
+
     def _make_push(self) -> "MetricsPush | None":
         push = self._settings.metrics.push
         if not push.enabled:
@@ -254,7 +275,8 @@ class Service:
             exporter=make_exporter(push, self._settings.exporter),
             telemetry=self.telemetry,
             requests=self._requests,
-            resource=self._resource,
+            # A stream of metrics has one writer: workers must not look like one.
+            resource=self._resource | ({"haproxy_telemetry.worker": self._worker.number} if self._worker.shares else {}),
             scope=(SCOPE_NAME, VERSION),
             interval_seconds=duration_seconds(push.interval),
         )
@@ -263,8 +285,9 @@ class Service:
 def describe(settings: Settings, sources: dict[str, str]) -> Iterable[str]:
     """What differs from the defaults and where it is from, for the start-up log; values of headers are not shown."""
     for field, source in sorted(sources.items()):
-        if not field.startswith("exporter.headers"):
+        if not field.startswith(("exporter.headers", "logs.headers")):
             yield f"{field} from {source}"
-    for exporter in (settings.exporter, *settings.exporters):
-        for header in exporter.headers:
+    of_logs = [] if settings.logs.headers is None else settings.logs.headers
+    for headers in (*(exporter.headers for exporter in (settings.exporter, *settings.exporters)), of_logs):
+        for header in headers:
             yield f"header {header.name} (value not shown)"

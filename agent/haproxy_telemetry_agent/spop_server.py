@@ -52,6 +52,7 @@ class SpopServer(StreamServer):
             connect=lambda server: _Connection(server, notify, max_frame_size_bytes),
             telemetry=telemetry,
             max_connections=max_connections,
+            read_bytes=_READ_BYTES,
         )
 
     def close(self) -> None:

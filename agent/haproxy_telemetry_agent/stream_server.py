@@ -17,8 +17,6 @@ __all__ = ["PATIENCE_SECONDS", "StreamConnection", "StreamServer"]
 
 _logger = logging.getLogger(__name__)
 
-_READ_BYTES = 65_536
-
 PATIENCE_SECONDS = 10.0
 """How long a peer may take to end what it has begun, and to read what it was sent."""
 
@@ -31,15 +29,22 @@ class StreamServer:
         connect: makes the protocol of a new connection.
         telemetry: counts.
         max_connections: further ones are closed at once.
+        read_bytes: how much is read, and worked through, before the loop turns to other connections.
     """
 
     def __init__(
-        self, *, kind: str, connect: Callable[["StreamServer"], "StreamConnection"], telemetry: Telemetry, max_connections: int
+        self,
+        *,
+        kind: str,
+        connect: Callable[["StreamServer"], "StreamConnection"],
+        telemetry: Telemetry,
+        max_connections: int,
+        read_bytes: int,
     ) -> None:
         self.kind = kind
         self.telemetry = telemetry
         self.max_connections = max_connections
-        self.buffer = memoryview(bytearray(_READ_BYTES))
+        self.buffer = memoryview(bytearray(read_bytes))
         self.connections: set[StreamConnection] = set()
         self._connect = connect
         self._server: asyncio.Server | None = None

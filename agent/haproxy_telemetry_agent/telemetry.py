@@ -16,12 +16,14 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from .export import ExportObserver, Result, SpanQueue
+from .destination_metrics import DestinationCounts, collect_destinations
+from .export import Result, SpanQueue
+from .log_telemetry import LogTelemetry
 from .memory import MemoryGuard
-from .metric_families import PREFIX, Histogram, counter, gauge, histogram, single
+from .metric_families import PREFIX, Histogram, counter, counter_by, gauge, histogram, single
 from .records import SkipReason
 from .request_metrics import RequestMetrics
-from .tracing import Attribute, MiniLanguage, Span, SpanKind, WarningReason
+from .tracing import Attribute, ExtractCounts, MiniLanguage, Span, SpanKind, WarningReason
 from .version import VERSION
 from .wiring import SPOE_EVENTS
 
@@ -37,6 +39,7 @@ _GIVEN_UP = (("spop", "unfinished"), ("spop", "unread"), ("records", "unfinished
 _KINDS = {SpanKind.INTERNAL.value: "internal", SpanKind.SERVER.value: "server", SpanKind.CLIENT.value: "client"}
 _REASONS = ("denied", "error", "excluded", "forced", "rate_limited", "rule", "slow")
 _DROP_REASONS = ("memory", "queue_full", "rejected", "retry_exhausted", "shutdown")
+_SPILL_REASONS = ("spill_failed", "spill_full")
 _FRAMES = (
     ("haproxy_hello", "received"),
     ("haproxy_disconnect", "received"),
@@ -75,27 +78,6 @@ _DISCONNECT_CODES = {
 }
 
 
-class _Destination:
-    """Counts for one of several destinations, and for all of them."""
-
-    __slots__ = ("_all", "spans")
-
-    def __init__(self, telemetry: "Telemetry") -> None:
-        self._all = telemetry
-        self.spans: Counter[str] = Counter(exported=0, dropped=0)
-
-    def exported(self, spans: int) -> None:
-        self.spans["exported"] += spans
-        self._all.exported(spans)
-
-    def dropped(self, spans: int, reason: str) -> None:
-        self.spans["dropped"] += spans
-        self._all.dropped(spans, reason)
-
-    def requested(self, result: Result, duration_seconds: float) -> None:
-        self._all.requested(result, duration_seconds)
-
-
 class Telemetry(Collector):
     """Counts what the agent does; registered in a registry of its own.
 
@@ -128,6 +110,8 @@ class Telemetry(Collector):
         self._answered: Counter[tuple[str, str]] = Counter(
             {(sampled, parent): 0 for sampled in ("true", "false") for parent in ("remote", "none")}
         )
+        self.extracts: ExtractCounts = {}
+        """Counted by ``Propagation``."""
         self._records: Counter[str] = Counter(answered=0, unanswered=0, unasked=0, no_request=0, connection=0, probe=0)
         self._records_skipped: Counter[str] = Counter({reason.value: 0 for reason in SkipReason})
         self._records_cut = 0
@@ -139,7 +123,7 @@ class Telemetry(Collector):
         self._minilang_spans: Counter[str] = Counter(server=0, internal=0)
         self._minilang_warnings: Counter[str] = Counter({reason.value: 0 for reason in WarningReason})
         self._spans_exported = 0
-        self._spans_dropped: Counter[str] = Counter(dict.fromkeys(_DROP_REASONS, 0))
+        self._spans_dropped: Counter[str] = Counter(dict.fromkeys(_DROP_REASONS + _SPILL_REASONS, 0))
         self._export_requests: Counter[str] = Counter({"200": 0})
         self._export_duration = Histogram(_EXPORT_BUCKETS_SECONDS)
         self._last_export_seconds = 0.0
@@ -149,20 +133,26 @@ class Telemetry(Collector):
         self._requests: RequestMetrics | None = None
         self._memory: MemoryGuard | None = None
         self._queues: Sequence[SpanQueue] = ()
-        self._destinations: dict[str, _Destination] = {}
+        self._destinations: dict[str, DestinationCounts] = {}
+        self._logs: LogTelemetry | None = None
         self._minilanguage: MiniLanguage | None = None
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
 
-    def destination(self, name: str) -> ExportObserver:
+    def destination(self, name: str) -> DestinationCounts:
         """Who counts for one destination; what it counts is in the sums over all destinations too."""
-        return self._destinations.setdefault(name, _Destination(self))
+        return self._destinations.setdefault(name, DestinationCounts(self))
 
     def watch_queues(self, queues: Sequence[SpanQueue]) -> None:
         """Show these queues' size, taken together: there is one for each destination."""
         self._queues = queues
+
+    def watch_logs(self) -> LogTelemetry:
+        """Who counts for the access log; shown from now on."""
+        self._logs = LogTelemetry(drop_reasons=_DROP_REASONS)
+        return self._logs
 
     def watch_memory(self, guard: MemoryGuard) -> None:
         """Show whether spans are dropped for want of memory."""
@@ -400,6 +390,12 @@ class Telemetry(Collector):
         for (sampled, parent), count in self._answered.items():
             answered.add_metric([sampled, parent], count)
         yield answered
+        yield counter_by(
+            "propagation_extract",
+            "Times a propagator was asked for the caller's context; 'invalid' is a header that holds none.",
+            ("propagator", "result"),
+            self.extracts,
+        )
         yield counter(
             "exchanges_recorded",
             "Records read at the end of exchanges, by whether the agent had answered their start; answered ones that stay "
@@ -453,15 +449,7 @@ class Telemetry(Collector):
             yield GaugeMetricFamily(
                 f"{PREFIX}memory_shedding", "Whether spans are dropped for want of memory.", float(self._memory.shedding)
             )
-        destinations = CounterMetricFamily(
-            f"{PREFIX}destination_spans_total",
-            "Spans by destination (its place in the settings), taken or lost.",
-            labels=["destination", "result"],
-        )
-        for name, destination in self._destinations.items():
-            for result, count in destination.spans.items():
-                destinations.add_metric([name, result], count)
-        yield destinations
+        yield from collect_destinations(self._destinations, self._queues)
         if self._queues:
             queues = self._queues
             yield GaugeMetricFamily(f"{PREFIX}queue_size", "Spans that wait for export.", sum(map(len, queues)))
@@ -469,6 +457,8 @@ class Telemetry(Collector):
                 f"{PREFIX}queue_size_bytes", "Bytes of the spans that wait.", sum(queue.size_bytes for queue in queues)
             )
             yield GaugeMetricFamily(f"{PREFIX}queue_capacity", "Spans that may wait.", sum(queue.max_spans for queue in queues))
+        if self._logs is not None:
+            yield from self._logs.collect()
         if self._requests is not None:
             yield GaugeMetricFamily(
                 f"{PREFIX}request_series", "Label sets of http_server_request_duration_seconds.", len(self._requests.series)

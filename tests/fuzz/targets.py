@@ -3,6 +3,7 @@
 A target knows no fuzzer. Those of the suite (``test_targets.py``) and those that run for long (``__main__.py``) call the same ones.
 """
 
+import contextlib
 import ipaddress
 import random
 from base64 import urlsafe_b64encode
@@ -10,9 +11,20 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import pairwise
 
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord as OtlpLogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 
+from haproxy_telemetry_agent.access_log import AccessLog
 from haproxy_telemetry_agent.content import make_attribute_builder
+from haproxy_telemetry_agent.export.segment import (
+    Origin,
+    SegmentError,
+    decode_batch,
+    encode_batch,
+    encode_segment_header,
+    list_batches,
+    read_segment_header,
+)
 from haproxy_telemetry_agent.foreign_messages import ForeignMessages, make_minilanguage
 from haproxy_telemetry_agent.pipeline import Pipeline
 from haproxy_telemetry_agent.records import RecordReader, RecordStreamError
@@ -108,6 +120,7 @@ class Agent:
     def __init__(self) -> None:
         self.telemetry = Telemetry()
         self.exported = 0
+        self.logged = 0
         self.now_unix_nano = 1_000
         ids = IdGenerator(random.Random(1).getrandbits)
         sampler = ParentBased(Ratio(0.5))
@@ -130,12 +143,21 @@ class Agent:
                 attributes=make_attribute_builder(EVERYTHING.spans, {}),
                 profile="Full",
                 baggage_keys=BAGGAGE_KEYS,
+                describe=True,
+                describe_excluded=True,
             ),
-            connection_tracer=ConnectionTracer(sampler=sampler),
+            connection_tracer=ConnectionTracer(sampler=sampler, describe=True),
             foreign=self.foreign,
             telemetry=self.telemetry,
             offer=self._offer,
+            access_log=AccessLog(offer=self._log, telemetry=self.telemetry.watch_logs()),
         )
+
+    def _log(self, record: bytes) -> None:
+        decoded = OtlpLogRecord.FromString(record)
+        assert (len(decoded.trace_id), len(decoded.span_id)) in {(16, 8), (0, 0)}, decoded
+        assert decoded.body.string_value, decoded
+        self.logged += 1
 
     def _offer(self, span: bytes) -> None:
         decoded = OtlpSpan.FromString(span)
@@ -274,11 +296,13 @@ def _read(segments: Iterable[bytes]) -> tuple[int, bool]:
 
 
 def record(data: bytes) -> None:
-    """Any bytes as a record: one count, and spans that can be read."""
+    """Any bytes as a record: one count, and spans and a log record that can be read."""
     agent = Agent()
     agent.pipeline.record(data)
     assert agent.counted("exchanges_recorded_total", "records_skipped_total") == 1
     assert agent.counted("spans_made_total") == agent.exported
+    assert agent.counted("log_records_made_total") == agent.logged <= 1
+    assert agent.logged or not agent.exported
 
 
 def parameters(data: bytes, *, sd_id: str, plausible: dict[str, str], captured: tuple[str, ...] = ()) -> None:
@@ -338,6 +362,30 @@ def forwarded(data: bytes) -> None:
         assert found.host_port is None or 0 < found.host_port < 65_536
 
 
+def segment(data: bytes) -> None:
+    """A file of the spill: batches of spans, or the one error; what is read and written again is read the same."""
+    origin, found = _read_segment(data)
+    assert sum(len(span) for spans in found for span in spans) <= len(data)
+    if origin is not None:
+        again = encode_segment_header(origin) + b"".join(map(encode_batch, found))
+        assert _read_segment(again) == (origin, found)
+
+
+def _read_segment(data: bytes) -> tuple[Origin | None, list[list[bytes]]]:
+    def read(offset: int, size: int) -> bytes:
+        return data[offset : offset + size]
+
+    found: list[list[bytes]] = []
+    origin = None
+    with contextlib.suppress(SegmentError):
+        origin, first = read_segment_header(read)
+        for entry in list_batches(read, first, len(data)):
+            end = entry.offset + entry.size_bytes
+            assert end <= len(data)
+            found.append(decode_batch(entry, read(end - entry.body_bytes, entry.body_bytes)))
+    return origin, found
+
+
 def _value(line: bytes) -> Value:
     """A value of any of SPOP's types, by the first byte of a line."""
     kind, rest = line[:1], line[1:]
@@ -374,6 +422,7 @@ TARGETS: dict[str, Target] = {
     "notify": notify,
     "record": record,
     "record_stream": record_stream,
+    "segment": segment,
     "spop": spop,
     "spop_after_hello": spop_after_hello,
     "state": state,

@@ -1,11 +1,15 @@
-"""The page of metrics when it is long: whole, in parts, and no matter who goes away in the middle."""
+"""The page of metrics when it is long: whole, in parts, and no matter who goes away in the middle; and the endpoint by TLS."""
 
 import asyncio
 import random
+import ssl
+import subprocess
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aiohttp
 import pytest
+import trustme
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -17,7 +21,8 @@ from haproxy_telemetry_agent.telemetry import PREFIX, Telemetry
 from haproxy_telemetry_agent.tracing import AlwaysOn, ExchangeTracer, IdGenerator
 from haproxy_telemetry_agent.tracing.attributes import AttributeBuilder
 from haproxy_telemetry_agent.wiring import Plan, record_fields
-from support.ports import free_port
+from support.agent import PROGRAM, Agent
+from support.ports import ADDRESS, free_port
 
 SERIES = 2_000
 OPENMETRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
@@ -90,3 +95,76 @@ async def test_a_scraper_that_goes_away_costs_nothing(url: str, caplog: pytest.L
         assert response.status == 200
         await response.read()
     assert [record.getMessage() for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
+
+
+class TestTls:
+    """The endpoint by https: the agent as its users start it, with certificates of a throw-away authority."""
+
+    @pytest.fixture
+    def authority(self, tmp_path: Path) -> trustme.CA:
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+        self.issue(tmp_path, authority)
+        return authority
+
+    def issue(self, folder: Path, authority: trustme.CA) -> None:
+        certificate = authority.issue_cert(ADDRESS)
+        certificate.private_key_pem.write_to_path(str(folder / "key.pem"))
+        certificate.cert_chain_pems[0].write_to_path(str(folder / "cert.pem"))
+
+    def agent(self, folder: Path, trust: ssl.SSLContext, *, clients: bool) -> Agent:
+        tls = {"certificateFile": str(folder / "cert.pem"), "keyFile": str(folder / "key.pem")}
+        if clients:
+            tls["clientCaFile"] = str(folder / "ca.pem")
+        return Agent(folder, endpoint="http://127.0.0.1:1", listen={"httpTls": tls}, trust=trust)
+
+    def client(self, authority: trustme.CA, own: trustme.CA | None = None) -> ssl.SSLContext:
+        context = ssl.create_default_context()
+        authority.configure_trust(context)
+        if own is not None:
+            own.issue_cert("scraper@example.org").configure_cert(context)
+        return context
+
+    async def get(self, agent: Agent, path: str, context: ssl.SSLContext) -> int:
+        async with aiohttp.ClientSession() as session, session.get(agent.url(path), ssl=context) as response:
+            await response.read()
+            return response.status
+
+    async def test_a_certificate_that_is_renewed_is_used(self, authority: trustme.CA, tmp_path: Path) -> None:
+        async with self.agent(tmp_path, self.client(authority), clients=False) as agent:
+            assert (await agent.metrics())["worker_restarts_total"] == 0
+            other = trustme.CA()
+            with pytest.raises(aiohttp.ClientConnectorCertificateError):
+                await self.get(agent, "/metrics", self.client(other))
+            self.issue(tmp_path, other)
+            assert await self.get(agent, "/metrics", self.client(other)) == 200
+            with pytest.raises(aiohttp.ClientConnectorCertificateError):
+                await self.get(agent, "/metrics", self.client(authority))
+            assert [line for line in agent.process.lines if "listen.httpTls: the certificates were read again" in line]
+            async with aiohttp.ClientSession() as session:
+                with pytest.raises(aiohttp.ClientError):
+                    await session.get(f"http://{agent.listen['http']}/metrics")
+        assert not [line for line in agent.process.lines if "Traceback" in line]
+
+    async def test_without_a_certificate_a_client_sees_the_probes_only(self, authority: trustme.CA, tmp_path: Path) -> None:
+        async with self.agent(tmp_path, self.client(authority), clients=True) as agent:
+            stranger, known = self.client(authority), self.client(authority, own=authority)
+            assert [await self.get(agent, path, stranger) for path in ("/healthz", "/readyz")] == [200, 200]
+            assert [await self.get(agent, path, stranger) for path in ("/metrics", "/elsewhere", "/healthz/")] == [403, 403, 403]
+            assert [await self.get(agent, path, known) for path in ("/metrics", "/elsewhere", "/healthz")] == [200, 404, 200]
+            with pytest.raises((aiohttp.ClientError, ConnectionError)):
+                await self.get(agent, "/healthz", self.client(authority, own=trustme.CA()))
+        assert not [line for line in agent.process.lines if "Traceback" in line]
+
+    @pytest.mark.parametrize("command", ["run", "check-config"])
+    def test_a_wrong_file_is_one_line_that_names_the_field(self, authority: trustme.CA, tmp_path: Path, command: str) -> None:
+        (tmp_path / "key.pem").write_text("no key")
+        agent = self.agent(tmp_path, self.client(authority), clients=True)
+        agent.write_settings()
+        run = subprocess.run(
+            [PROGRAM, command, "--config", agent.settings_path], capture_output=True, text=True, timeout=30, check=False
+        )
+        assert run.returncode == 2
+        (line,) = [line for line in run.stderr.splitlines() if "httpTls" in line]
+        assert line.startswith("haproxy-telemetry-agent: listen.httpTls.certificateFile: ")
+        assert "Traceback" not in run.stderr

@@ -22,6 +22,7 @@ from support.probe import until
 from support.raw_client import request_head, single_request
 from support.record_sender import send_records
 from support.site import running_site
+from support.tunnel import tunnel
 
 
 @pytest.fixture
@@ -200,6 +201,72 @@ async def test_a_proxy_of_the_environment_and_no_secrets_from_elsewhere(sink: Ot
     (headers,) = sink.request_headers
     assert (headers["Host"], headers["Authorization"]) == ("collector.invalid:4318", "Bearer x")
     assert headers["Proxy-Authorization"] == "Basic dXNlcjpwYXNz"
+
+
+@pytest.mark.parametrize("bypassed", [False, True])
+async def test_tls_through_a_proxy_or_past_it(tmp_path: Path, bypassed: bool) -> None:
+    context, tls = mutual_tls(trustme.CA(), tmp_path)
+    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    async with OtlpSink(tls=context) as sink, tunnel(sink.port) as (proxy, asked):
+        environment["HTTPS_PROXY"] = proxy
+        endpoint = sink.endpoint if bypassed else "https://127.0.0.1:4318"
+        if bypassed:
+            environment["NO_PROXY"] = "127.0.0.1"
+        async with Agent(tmp_path, endpoint="", settings=exporter(endpoint, tls=tls), environment=environment) as agent:
+            await send_records(agent, 1)
+            await sink.wait_for(lambda spans: len(spans) == 1)
+    assert [line.split()[:2] for line in asked] == ([] if bypassed else [["CONNECT", "127.0.0.1:4318"]])
+
+
+async def test_a_date_to_come_back_at(sink: OtlpSink, tmp_path: Path) -> None:
+    sink.answers.append(Answer(status=503, headers={"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}))
+    sink.answers.append(Answer(status=503, headers={"Retry-After": "Wed, 21 Oct 2099 07:28:00 GMT"}))
+    async with Agent(tmp_path, endpoint=sink.endpoint, settings=exporter(sink.endpoint) | {"shutdownTimeout": "100ms"}) as agent:
+        await send_records(agent, 1)
+        await agent.process.wait_for_line("next try in 0.1 s")
+        await agent.process.wait_for_line("next try in 30.0 s")
+
+
+async def test_bytes_are_counted_as_they_leave(sink: OtlpSink, tmp_path: Path) -> None:
+    async with OtlpSink() as second:
+        settings = exporter(sink.endpoint) | {"exporters": [{"endpoint": second.endpoint, "batch": {"delay": "20ms"}}]}
+        async with Agent(tmp_path, endpoint="", settings=settings) as agent:
+            await send_records(agent, 20)
+            await agent.wait_for_metric("spans_exported_total", 40)
+            metrics = await agent.metrics()
+    for each, name in ((sink, "exporter"), (second, "exporters[0]")):
+        sent = sum(int(headers["Content-Length"]) for headers in each.request_headers)
+        assert metrics[f'export_bytes_total{{destination="{name}"}}'] == sent > 0
+
+
+LIES = "2026-11-24 00:00:00,000 INFO all is well"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        f"HTTP/1.1 400 no\r\nContent-Length: 1000\r\n\r\nno\r\n\x1b[2J{LIES}{'x' * 900}".encode(),
+        f"HTTP/1.1 200 OK\r\nbroken header\n{LIES}\r\n\r\n".encode(),
+        f"NONSENSE\r\n{LIES}\r\n\r\n".encode(),
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 10\r\n\r\n0123456789",
+    ],
+)
+async def test_whatever_a_collector_says_is_one_line_of_the_log(tmp_path: Path, answer: bytes) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    endpoint = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server:
+        async with Agent(tmp_path, endpoint="", settings=exporter(endpoint) | {"shutdownTimeout": "100ms"}) as agent:
+            await send_records(agent, 1)
+            line = await agent.process.wait_for_line("WARNING")
+    assert all(line.startswith("20") and not line.startswith(LIES) for line in agent.process.lines)
+    assert line.isprintable()
+    assert len(line) < 500
 
 
 async def test_the_oldest_make_room_where_that_was_chosen(sink: OtlpSink, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """OTLP over gRPC to collectors in every mood, and through a real one; records come from a stand-in for HAProxy's ring."""
 
 import asyncio
-import contextlib
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from support.grpc_sink import GrpcAnswer, GrpcSink
 from support.otlp_sink import OtlpSink
 from support.ports import ADDRESS
 from support.record_sender import send_records
+from support.tunnel import tunnel
 
 RETRIED = ["CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS"]
 
@@ -197,27 +197,6 @@ async def test_a_unix_socket(tmp_path: Path) -> None:
             await sink.wait_for(lambda spans: len(spans) == 1)
 
 
-@contextlib.asynccontextmanager
-async def tunnel(port: int) -> AsyncIterator[tuple[str, list[str]]]:
-    """A proxy that takes every CONNECT to this port of ours; its URL, and what it was asked for."""
-    asked: list[str] = []
-
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError), contextlib.closing(writer):
-            while data := await reader.read(65_536):
-                writer.write(data)
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked.append((await reader.readuntil(b"\r\n\r\n")).decode().splitlines()[0])
-        back, forth = await asyncio.open_connection(ADDRESS, port)
-        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-        await asyncio.gather(pump(reader, forth), pump(back, writer))
-
-    server = await asyncio.start_server(serve, ADDRESS, 0)
-    async with server:
-        yield f"http://{ADDRESS}:{server.sockets[0].getsockname()[1]}", asked
-
-
 async def test_a_proxy_of_the_environment(sink: GrpcSink, tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     endpoint = "http://collector.invalid:4317"
@@ -227,6 +206,20 @@ async def test_a_proxy_of_the_environment(sink: GrpcSink, tmp_path: Path) -> Non
             await send_records(agent, 1)
             await sink.wait_for(lambda spans: len(spans) == 1)
     assert asked[0].startswith("CONNECT collector.invalid:4317 ")
+
+
+async def test_tls_through_a_proxy(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    async with GrpcSink(credentials=server_credentials(authority, mutual=False)) as sink, tunnel(sink.port) as (proxy, asked):
+        environment["https_proxy"] = proxy
+        endpoint = f"https://{ADDRESS}:4317"
+        settings = exporter(endpoint, tls={"caFile": str(tmp_path / "ca.pem")})
+        async with Agent(tmp_path, endpoint=endpoint, settings=settings, environment=environment) as agent:
+            await send_records(agent, 1)
+            await sink.wait_for(lambda spans: len(spans) == 1)
+    assert asked[0].startswith(f"CONNECT {ADDRESS}:4317 ")
 
 
 @pytest.mark.skipif(collector_path() is None, reason="the package rotel has no collector for this Python")

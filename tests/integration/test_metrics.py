@@ -3,12 +3,14 @@
 import asyncio
 import os
 import secrets
+import ssl
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+import trustme
 import yaml
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
@@ -133,6 +135,7 @@ async def test_frames_lag_and_the_resource_are_told(one_haproxy: FoundHAProxy, t
         await site.spans_of(3)
         await site.agent.wait_for_metric("event_loop_lag_seconds_count", 2)
         metrics = await site.agent.metrics()
+        assert metrics['propagation_extract_total{propagator="tracecontext",result="ok"}'] == 3
         assert metrics['frames_total{direction="received",type="notify"}'] == 3
         assert metrics['frames_total{direction="sent",type="ack"}'] == 3
         hellos = metrics['frames_total{direction="received",type="haproxy_hello"}']
@@ -188,6 +191,36 @@ async def test_a_real_prometheus(one_haproxy: FoundHAProxy, tmp_path: Path) -> N
                 span = exported[exemplar["labels"]["trace_id"], exemplar["labels"]["span_id"]]
                 assert float(exemplar["value"]) == pytest.approx(span.seconds, abs=1e-6)
                 assert exemplar["timestamp"] == pytest.approx(span.end_unix_nano / 1e9, abs=0.002)
+
+
+async def test_a_real_prometheus_by_tls_with_a_certificate_of_its_own(tmp_path: Path) -> None:
+    prometheus_program = program("prometheus")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    for name, host in (("server", "127.0.0.1"), ("prometheus", "prometheus@example.org")):
+        certificate = authority.issue_cert(host)
+        certificate.cert_chain_pems[0].write_to_path(str(tmp_path / f"{name}.pem"))
+        certificate.private_key_pem.write_to_path(str(tmp_path / f"{name}.key"))
+    listen = {
+        "httpTls": {
+            "certificateFile": str(tmp_path / "server.pem"),
+            "keyFile": str(tmp_path / "server.key"),
+            "clientCaFile": str(tmp_path / "ca.pem"),
+        }
+    }
+    trust = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+    scrape: dict[str, Any] = {"scheme": "https", "tls_config": {"ca_file": str(tmp_path / "ca.pem")}}
+    own = {"cert_file": str(tmp_path / "prometheus.pem"), "key_file": str(tmp_path / "prometheus.key")}
+    async with Agent(tmp_path, endpoint="http://127.0.0.1:1", listen=listen, trust=trust) as agent:
+        target = agent.listen["http"]
+        for folder, tls_config, up in (("without", {}, 0), ("with", own, 1)):
+            (tmp_path / folder).mkdir()
+            job = scrape | {"tls_config": scrape["tls_config"] | tls_config}
+            async with Prometheus(prometheus_program, tmp_path / folder, target=target, scrape=job) as prometheus:
+                await prometheus.wait_for("up", up)
+                builds = await prometheus.query("haproxy_telemetry_agent_build_info")
+                assert len(builds) == up
+        assert not [line for line in agent.process.lines if "Traceback" in line]
 
 
 def pushed(requests: list[ExportMetricsServiceRequest]) -> dict[str, Metric]:

@@ -34,6 +34,7 @@ def test_version() -> None:
     ("settings", "complaint"),
     [
         ({"exporter": {"timeout": "soon"}}, "exporter.timeout: 'soon': expected a whole number with us, ms, s or m, such as 10s"),
+        ({"exporter": {"endpoint": "http://x..y"}}, "exporter.endpoint: 'http://x..y': 'x..y' is no host's name"),
         ({"exprter": {}}, "exprter: unknown key; known here: profile, "),
         ({"sampling": {"type": "TraceIDRatio"}}, "sampling.ratio: None with type TraceIDRatio: a ratio is required by"),
         ({"listen": {"http": "127.0.0.1:99999"}}, "listen.http: '127.0.0.1:99999': a port is at most 65535"),

@@ -3,6 +3,7 @@
 It is started as its users start it, by its command. What goes into HAProxy's configuration comes from its own `config`.
 """
 
+import ssl
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -13,11 +14,11 @@ import aiohttp
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from support.ports import ADDRESS, free_port
+from support.ports import ADDRESS, free_port, free_ports
 from support.probe import until
 from support.process import Process
 
-__all__ = ["Agent"]
+__all__ = ["PROGRAM", "Agent"]
 
 PROGRAM = Path(sys.executable).with_name("haproxy-telemetry-agent")
 PREFIX = "haproxy_telemetry_agent_"
@@ -34,17 +35,20 @@ class Agent:
         *,
         endpoint: str,
         settings: Mapping[str, Any] | None = None,
-        listen: Mapping[str, str] | None = None,
+        listen: Mapping[str, Any] | None = None,
         environment: Mapping[str, str] | None = None,
         supervised: bool = False,
+        workers: int = 1,
         name: str = "agent",
+        trust: ssl.SSLContext | None = None,
     ) -> None:
         """`settings` and `listen` lie over what a test wants of an agent by default: batches that leave at once, and an HAProxy
-        that has patience with it on a busy machine.
+        that has patience with it on a busy machine. With `trust` its page is asked for by https.
         """
         self.name = name
         self.folder = folder
-        self.listen = {part: f"{ADDRESS}:{free_port()}" for part in ("spop", "records", "http")} | dict(listen or {})
+        own = {"spop": free_port(), "records": free_port(), "http": free_ports(workers)[0]}
+        self.listen = {part: f"{ADDRESS}:{port}" for part, port in own.items()} | dict(listen or {})
         self.settings: Settings = {
             "listen": self.listen,
             "processingTimeout": "1s",
@@ -53,7 +57,9 @@ class Agent:
             **(settings or {}),
         }
         self._environment = environment
+        self._trust = trust
         self._supervised = supervised
+        self._workers = workers
         self._process: Process | None = None
 
     @property
@@ -101,6 +107,8 @@ class Agent:
         arguments: list[str | Path] = [PROGRAM, "run", "--config", self.settings_path]
         if self._supervised:
             arguments.append("--supervise")
+        if self._workers > 1:
+            arguments.append(f"--workers={self._workers}")
         self._process = Process(self.name, arguments, environment=self._environment)
         await self._process.start()
         ready = until(self._is_ready, what=f"{self.name} is ready", timeout_seconds=20)
@@ -114,9 +122,15 @@ class Agent:
         """Ends it as a supervisor does, by SIGTERM; returns its exit code."""
         return await self.process.stop(timeout_seconds=20)
 
-    async def metrics(self) -> dict[str, float]:
-        """What it counts: `name{label="value"}` without the common prefix -> value."""
-        async with aiohttp.ClientSession() as session, session.get(f"http://{self.listen['http']}/metrics") as response:
+    def url(self, path: str, worker: int = 0) -> str:
+        """Of something at its HTTP endpoint, or at that of one of its workers."""
+        host, _, port = self.listen["http"].rpartition(":")
+        return f"http{'s' if self._trust else ''}://{host}:{int(port) + worker}{path}"
+
+    async def metrics(self, worker: int = 0) -> dict[str, float]:
+        """What it counts, or one of its workers: `name{label="value"}` without the common prefix -> value."""
+        url = self.url("/metrics", worker)
+        async with aiohttp.ClientSession() as session, session.get(url, ssl=self._trust or True) as response:
             text = await response.text()
         values: dict[str, float] = {}
         for family in text_string_to_metric_families(text):
@@ -135,7 +149,7 @@ class Agent:
 
     async def _is_ready(self) -> bool:
         try:
-            async with aiohttp.ClientSession() as session, session.get(f"http://{self.listen['http']}/readyz") as response:
+            async with aiohttp.ClientSession() as session, session.get(self.url("/readyz"), ssl=self._trust or True) as response:
                 return bool(response.status == 200)
         except aiohttp.ClientError:
             return False

@@ -18,6 +18,7 @@ from support.ports import ADDRESS
 __all__ = ["GrpcAnswer", "GrpcSink"]
 
 _SERVICE = "opentelemetry.proto.collector.trace.v1.TraceService"
+_LOGS_SERVICE = "opentelemetry.proto.collector.logs.v1.LogsService"
 _ACCEPTED = ExportTraceServiceResponse().SerializeToString()
 
 
@@ -45,6 +46,8 @@ class GrpcSink(OtlpSink):
         super().__init__(port=port, unix_path=unix_path)
         self.grpc_answers: deque[GrpcAnswer] = deque()
         """Given one by one before the sink begins to accept."""
+        self.grpc_log_answers: deque[GrpcAnswer] = deque()
+        """The same for log records."""
         self._credentials = credentials
         self._server: grpc.aio.Server | None = None
 
@@ -56,8 +59,9 @@ class GrpcSink(OtlpSink):
     async def start(self) -> None:
         """Listens."""
         self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 64 << 20)])
-        method = grpc.unary_unary_rpc_method_handler(self._export)
-        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, {"Export": method}),))
+        for service, export in ((_SERVICE, self._export), (_LOGS_SERVICE, self._export_logs)):
+            method = grpc.unary_unary_rpc_method_handler(export)
+            self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"Export": method}),))
         address = f"unix:{self.unix_path}" if self.unix_path else f"{ADDRESS}:{self.port}"
         if self._credentials is None:
             port = self._server.add_insecure_port(address)
@@ -79,6 +83,19 @@ class GrpcSink(OtlpSink):
         if answer.code is grpc.StatusCode.OK:
             await self._accept(body)
             return answer.body
+        return await self._refuse(answer, context)
+
+    async def _export_logs(self, body: bytes, context: "grpc.aio.ServicerContext[bytes, bytes]") -> bytes:
+        metadata = {str(name): str(value) for name, value in context.invocation_metadata() or ()}
+        await self._note(lambda: self.log_request_headers.append(metadata))
+        await self._flowing.wait()
+        answer = self.grpc_log_answers.popleft() if self.grpc_log_answers else GrpcAnswer()
+        if answer.code is grpc.StatusCode.OK:
+            await self._accept_logs(body)
+            return answer.body
+        return await self._refuse(answer, context)
+
+    async def _refuse(self, answer: GrpcAnswer, context: "grpc.aio.ServicerContext[bytes, bytes]") -> bytes:
         if answer.retry_after_seconds is not None:
             detail = AnyMessage()
             detail.Pack(RetryInfo(retry_delay=Duration(seconds=answer.retry_after_seconds)))

@@ -1,7 +1,7 @@
 """An OTLP sink takes what an exporter sends and remembers it, flat and ready to compare: a collector's stand-in.
 
-It speaks OTLP over HTTP with protobuf, as of `POST /v1/traces`. By a script it can first answer as a collector in trouble does,
-or hold every request without an answer.
+It speaks OTLP over HTTP with protobuf, as of `POST /v1/traces`, and of `POST /v1/logs`. By a script it can first answer as a
+collector in trouble does, or hold every request without an answer.
 """
 
 import asyncio
@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import Self
 
 from aiohttp import web
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest, ExportMetricsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import SeverityNumber
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
 from support.ports import ADDRESS
 
-__all__ = ["Answer", "AttributeValue", "OtlpSink", "SinkEvent", "SinkLink", "SinkSpan"]
+__all__ = ["Answer", "AttributeValue", "OtlpSink", "SinkEvent", "SinkLink", "SinkLogRecord", "SinkSpan"]
 
 AttributeValue = str | bool | int | float | bytes | list["AttributeValue"] | dict[str, "AttributeValue"] | None
 
@@ -86,6 +88,29 @@ class SinkSpan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SinkLogRecord:
+    """A log record as it arrived, with its scope and its resource."""
+
+    trace_id: str
+    """Empty if it is of no trace."""
+    span_id: str
+    flags: int
+    time_unix_nano: int
+    observed_unix_nano: int
+    severity: str
+    """As INFO, ERROR."""
+    severity_text: str
+    body: AttributeValue
+    event_name: str
+    attributes: dict[str, AttributeValue]
+    dropped_attributes_count: int
+    resource: dict[str, AttributeValue]
+    scope_name: str
+    scope_version: str
+    schema_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """An answer that the sink gives instead of its usual one; the spans of a request that is refused are not kept."""
 
@@ -105,6 +130,12 @@ class OtlpSink:
         """All spans of accepted requests, in the order of their arrival."""
         self.metrics: list[ExportMetricsServiceRequest] = []
         """What came as metrics, as it came; its requests are not among the others."""
+        self.logs: list[SinkLogRecord] = []
+        """All log records of accepted requests, in the order of their arrival."""
+        self.log_request_headers: list[Mapping[str, str]] = []
+        """The headers of every request with log records, accepted or not; they are not among the others."""
+        self.log_answers: deque[Answer] = deque()
+        """Given to log records one by one before the sink begins to accept them."""
         self.request_headers: list[Mapping[str, str]] = []
         """The headers of every request, accepted or not; names in any case."""
         self.answers: deque[Answer] = deque()
@@ -144,6 +175,7 @@ class OtlpSink:
         application = web.Application(client_max_size=_LARGEST_REQUEST_BYTES)
         application.router.add_post("/v1/traces", self._take)
         application.router.add_post("/v1/metrics", self._take_metrics)
+        application.router.add_post("/v1/logs", self._take_logs)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         if self.unix_path is not None:
@@ -176,6 +208,32 @@ class OtlpSink:
         body = ExportMetricsServiceResponse().SerializeToString()
         return web.Response(headers={"Content-Type": "application/x-protobuf"}, body=body)
 
+    async def _take_logs(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        await self._note(lambda: self.log_request_headers.append(request.headers.copy()))
+        await self._flowing.wait()
+        if request.transport is None:  # as with spans
+            return web.Response(status=503)
+        answer = self.log_answers.popleft() if self.log_answers else Answer(status=200, body=_LOGS_ACCEPTED)
+        if answer.status == 200:
+            await self._accept_logs(body)
+        headers = {"Content-Type": "application/x-protobuf", **answer.headers}
+        return web.Response(status=answer.status, headers=headers, body=answer.body)
+
+    async def wait_for_logs(
+        self, predicate: Callable[[list[SinkLogRecord]], bool], timeout_seconds: float = 10.0
+    ) -> list[SinkLogRecord]:
+        """All log records, as soon as the predicate holds for them; TimeoutError says which there were instead."""
+        try:
+            async with asyncio.timeout(timeout_seconds), self._changed:
+                await self._changed.wait_for(lambda: predicate(self.logs))
+        except TimeoutError:
+            latest = [record.body for record in self.logs[-10:]]
+            raise TimeoutError(
+                f"not the expected log records within {timeout_seconds:g} s; of {len(self.logs)}, {latest} last"
+            ) from None
+        return list(self.logs)
+
     async def wait_for_metrics(self, predicate: Callable[[list[ExportMetricsServiceRequest]], bool]) -> None:
         """Comes back when the predicate holds for the metrics."""
         async with asyncio.timeout(15), self._changed:
@@ -184,6 +242,10 @@ class OtlpSink:
     async def _accept(self, body: bytes) -> None:
         spans = list(_flat(ExportTraceServiceRequest.FromString(body)))
         await self._note(lambda: self.spans.extend(spans))
+
+    async def _accept_logs(self, body: bytes) -> None:
+        records = list(_flat_logs(ExportLogsServiceRequest.FromString(body)))
+        await self._note(lambda: self.logs.extend(records))
 
     async def _note(self, change: Callable[[], None]) -> None:
         async with self._changed:
@@ -219,6 +281,7 @@ class OtlpSink:
 
 
 _ACCEPTED = ExportTraceServiceResponse().SerializeToString()
+_LOGS_ACCEPTED = ExportLogsServiceResponse().SerializeToString()
 
 
 def _flat(request: ExportTraceServiceRequest) -> Iterator[SinkSpan]:
@@ -262,6 +325,29 @@ def _sink_span(span: Span, of_scope: ScopeSpans, of_resource: ResourceSpans) -> 
         scope_version=of_scope.scope.version,
         schema_url=of_scope.schema_url or of_resource.schema_url,
     )
+
+
+def _flat_logs(request: ExportLogsServiceRequest) -> Iterator[SinkLogRecord]:
+    for of_resource in request.resource_logs:
+        for of_scope in of_resource.scope_logs:
+            for record in of_scope.log_records:
+                yield SinkLogRecord(
+                    trace_id=record.trace_id.hex(),
+                    span_id=record.span_id.hex(),
+                    flags=record.flags,
+                    time_unix_nano=record.time_unix_nano,
+                    observed_unix_nano=record.observed_time_unix_nano,
+                    severity=SeverityNumber.Name(record.severity_number).removeprefix("SEVERITY_NUMBER_"),
+                    severity_text=record.severity_text,
+                    body=_value(record.body),
+                    event_name=record.event_name,
+                    attributes=_attributes(record.attributes),
+                    dropped_attributes_count=record.dropped_attributes_count,
+                    resource=_attributes(of_resource.resource.attributes),
+                    scope_name=of_scope.scope.name,
+                    scope_version=of_scope.scope.version,
+                    schema_url=of_scope.schema_url or of_resource.schema_url,
+                )
 
 
 def _attributes(pairs: Iterable[KeyValue]) -> dict[str, AttributeValue]:

@@ -12,7 +12,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["ADDRESS", "free_port", "is_free"]
+__all__ = ["ADDRESS", "free_port", "free_ports", "is_free"]
 
 ADDRESS = "127.0.0.1"
 """Everything listens and connects here and nowhere else."""
@@ -68,3 +68,11 @@ def free_port() -> int:
         if is_free(number, "") and is_free(number):
             return number
     raise RuntimeError("every port below the ephemeral range is taken")
+
+
+def free_ports(count: int) -> range:
+    """So many in a row."""
+    while True:
+        ports = [free_port() for _ in range(count)]
+        if ports[-1] - ports[0] == count - 1:
+            return range(ports[0], ports[0] + count)

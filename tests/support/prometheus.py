@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,15 +33,19 @@ def check_metrics(promtool: Path, text: str) -> str:
 
 
 class Prometheus:
-    """A running Prometheus that scrapes one target four times a second: `async with Prometheus(path, folder, target=...) as it`."""
+    """A running Prometheus that scrapes one target four times a second: `async with Prometheus(path, folder, target=...) as it`.
 
-    def __init__(self, path: Path, folder: Path, *, target: str) -> None:
+    `scrape` is more of its scrape_config.
+    """
+
+    def __init__(self, path: Path, folder: Path, *, target: str, scrape: Mapping[str, Any] | None = None) -> None:
         self._port = free_port()
         job = {
             "job_name": "agent",
             "scrape_interval": "250ms",
             "scrape_timeout": "250ms",
             "static_configs": [{"targets": [target]}],
+            **(scrape or {}),
         }
         config = folder / "prometheus.yml"
         config.write_text(yaml.safe_dump({"scrape_configs": [job]}))

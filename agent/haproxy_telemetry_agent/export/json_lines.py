@@ -37,11 +37,17 @@ class JsonLinesTransport:
     async def send(self, spans: list[bytes]) -> Result:
         """See ``Transport``."""
         request = self._encode(spans)
+
+        def write() -> int:
+            line = encode_json_line(request)
+            self._write(line)
+            return len(line)
+
         try:
-            await run_in_daemon_thread(lambda: self._write(encode_json_line(request)))
+            written_bytes = await run_in_daemon_thread(write)
         except OSError as error:
             return Result(Verdict.RETRY, "unwritable", error.strerror or str(error))
-        return Result(Verdict.DELIVERED, "written")
+        return Result(Verdict.DELIVERED, "written", sent_bytes=written_bytes)
 
     async def close(self) -> None:
         """See ``Transport``; nothing is kept open."""

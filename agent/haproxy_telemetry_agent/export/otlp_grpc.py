@@ -19,12 +19,15 @@ from .response import parse_partial_success, parse_retry_info, shorten_message
 from .retry import Verdict, judge_grpc_status
 from .tls import TlsError, TlsFiles
 
-__all__ = ["OtlpGrpcTransport"]
+__all__ = ["LOGS_METHOD", "TRACES_METHOD", "OtlpGrpcTransport"]
 
 _logger = logging.getLogger(__name__)
 
-_METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+TRACES_METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+LOGS_METHOD = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"
 _STATUS_DETAILS = "grpc-status-details-bin"
+_HANDSHAKE_ENDED = "TSI_DATA_CORRUPTED"
+"""All that gRPC says of a TLS alert, which is how a collector refuses a client's certificate, or asks for one."""
 _OPTIONS = (
     # Whether and when a batch is tried again is for the exporter to say, and it must find a collector that is back.
     ("grpc.enable_retries", 0),
@@ -47,6 +50,7 @@ class OtlpGrpcTransport:
         tls: None for a connection in the clear.
         encode: makes a request of spans.
         user_agent: who we are; gRPC adds its own.
+        method: what is called: ``TRACES_METHOD`` or ``LOGS_METHOD``.
 
     Raises:
         TlsError: a file can't be used.
@@ -62,8 +66,10 @@ class OtlpGrpcTransport:
         tls: TlsFiles | None,
         encode: Callable[[list[bytes]], bytes],
         user_agent: str,
+        method: str = TRACES_METHOD,
     ) -> None:
         self._target = target
+        self._method = method
         self._headers = headers
         self._timeout_seconds = timeout_seconds
         self._compression = grpc.Compression.Gzip if gzip else grpc.Compression.NoCompression
@@ -79,7 +85,7 @@ class OtlpGrpcTransport:
         self._renew_credentials()
         if self._channel is None:
             self._channel = self._open_channel()
-        call = self._channel.unary_unary(_METHOD)
+        call = self._channel.unary_unary(self._method)
         metadata = tuple(
             (name, value.encode() if name.endswith("-bin") else value) for name, value in self._headers.current().items()
         )
@@ -90,7 +96,7 @@ class OtlpGrpcTransport:
             except grpc.RpcError as error:
                 return _failure(error)
             rejected, message = parse_partial_success(content)
-            return Result(Verdict.DELIVERED, "OK", message, rejected_spans=rejected)
+            return Result(Verdict.DELIVERED, "OK", message, rejected_spans=rejected, sent_bytes=len(body))
 
         return await run_in_daemon_thread(make_call)
 
@@ -130,4 +136,7 @@ def _failure(error: grpc.RpcError) -> Result:
     trailing = dict(error.trailing_metadata() or ())
     retry_after_seconds = parse_retry_info(trailing.get(_STATUS_DETAILS))
     verdict = judge_grpc_status(code, has_retry_info=retry_after_seconds is not None)
-    return Result(verdict, code, shorten_message(error.details() or ""), retry_after_seconds)
+    message = shorten_message(error.details() or "")
+    if _HANDSHAKE_ENDED in message:
+        message += ": the collector has ended the handshake; does it believe our certificate?"
+    return Result(verdict, code, message, retry_after_seconds)

@@ -6,6 +6,7 @@ levels cost four times as much for little (measured). Source: OTLP specification
 
 import asyncio
 import logging
+import time
 import zlib
 from collections.abc import Callable
 
@@ -14,6 +15,7 @@ import aiohttp
 from .exporter import Result
 from .headers import Headers
 from .proxy import Proxy
+from .resolver import Resolver
 from .response import parse_partial_success, shorten_message
 from .retry import Verdict, judge_status, parse_retry_after
 from .tls import TlsError, TlsFiles
@@ -92,11 +94,12 @@ class OtlpHttpTransport:
                 self._url, data=body, headers=headers, allow_redirects=False, proxy=self._proxy, proxy_auth=self._proxy_auth
             ) as response:
                 content = await response.content.read(_MAX_RESPONSE_BYTES)
-                return _result(response.status, response.headers.get("Retry-After"), content)
+                return _result(response.status, response.headers.get("Retry-After"), content, len(body))
         except TimeoutError:
-            return Result(Verdict.RETRY, "timeout", f"no answer within {self._timeout.total:g} s")
+            return Result(Verdict.RETRY, "timeout", f"no answer within {self._timeout.total:g} s", sent_bytes=len(body))
         except (aiohttp.ClientError, OSError) as error:
-            return Result(Verdict.RETRY, "unreachable", str(error) or type(error).__name__)
+            # It may quote what the server has said, over several lines.
+            return Result(Verdict.RETRY, "unreachable", shorten_message(str(error)) or type(error).__name__)
 
     async def close(self) -> None:
         """See ``Transport``."""
@@ -120,7 +123,8 @@ class OtlpHttpTransport:
         if self._unix_path is not None:
             connector = aiohttp.UnixConnector(self._unix_path, limit=4)
         else:
-            connector = aiohttp.TCPConnector(limit=4, ssl=True if self._context is None else self._context)
+            secure = True if self._context is None else self._context
+            connector = aiohttp.TCPConnector(limit=4, ssl=secure, resolver=Resolver())
         return aiohttp.ClientSession(connector=connector, timeout=self._timeout)
 
 
@@ -129,10 +133,10 @@ def _compress(body: bytes) -> bytes:
     return compressor.compress(body) + compressor.flush()
 
 
-def _result(status_code: int, retry_after: str | None, content: bytes) -> Result:
+def _result(status_code: int, retry_after: str | None, content: bytes, sent_bytes: int) -> Result:
     verdict = judge_status(status_code)
     if verdict is Verdict.DELIVERED:
         rejected, message = parse_partial_success(content)
-        return Result(verdict, str(status_code), message, rejected_spans=rejected)
+        return Result(verdict, str(status_code), message, rejected_spans=rejected, sent_bytes=sent_bytes)
     message = shorten_message(content.decode("utf-8", "replace"))
-    return Result(verdict, str(status_code), message, parse_retry_after(retry_after))
+    return Result(verdict, str(status_code), message, parse_retry_after(retry_after, time.time()), sent_bytes=sent_bytes)

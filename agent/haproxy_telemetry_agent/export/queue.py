@@ -10,7 +10,7 @@ __all__ = ["SpanQueue"]
 
 
 class SpanQueue:
-    """Encoded spans in the order they came.
+    """Encoded spans, or log records, in the order they came.
 
     Args:
         max_spans: at most so many wait.
@@ -46,6 +46,10 @@ class SpanQueue:
         self._max_spans = max_spans
         self._max_bytes = max_bytes
         self._drop_oldest = drop_oldest
+
+    def has_room(self, size_bytes: int) -> bool:
+        """Whether a span of this size would be queued without a loss."""
+        return len(self._spans) < self._max_spans and self._bytes + size_bytes <= self._max_bytes
 
     def offer(self, span: bytes) -> int:
         """Queue one encoded span; returns how many spans are lost for want of room, this one or older ones. They are counted."""

@@ -10,7 +10,10 @@ _RETRY_INFO = "type.googleapis.com/google.rpc.RetryInfo"
 
 
 def parse_partial_success(content: bytes) -> tuple[int, str]:
-    """``(rejected_spans, message)`` of an ``ExportTraceServiceResponse``; nothing of what is none."""
+    """``(rejected_spans, message)`` of an ``ExportTraceServiceResponse``; nothing of what is none.
+
+    An ``ExportLogsServiceResponse`` differs from it in names only, which are not on the wire.
+    """
     if not content:
         return 0, ""
     from google.protobuf.message import DecodeError  # noqa: PLC0415

@@ -6,6 +6,8 @@ every other error is final.
 """
 
 from collections.abc import Callable
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 
 __all__ = ["Backoff", "Verdict", "judge_grpc_status", "judge_status", "parse_retry_after"]
@@ -40,10 +42,20 @@ def judge_grpc_status(code: str, *, has_retry_info: bool) -> Verdict:
     return Verdict.REJECTED
 
 
-def parse_retry_after(header: str | None) -> float | None:
-    """Seconds of a ``Retry-After`` header; None if it has none (a date is not worth a clock: back-off serves)."""
+def parse_retry_after(header: str | None, now_unix_seconds: float) -> float | None:
+    """Seconds of a ``Retry-After`` header, which has them or a date; 0 for one that is over, None for neither.
+
+    Source: RFC 9110, 10.2.3 and 5.6.7.
+    """
     text = "" if header is None else header.strip()
-    return float(text) if text.isascii() and text.isdigit() else None
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        date = parsedate_to_datetime(text)
+        at_unix_seconds = (date if date.tzinfo is not None else date.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    return max(at_unix_seconds - now_unix_seconds, 0.0)
 
 
 class Backoff:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from .exporter import Exporter
 from .model import Settings
 
 __all__ = ["Change", "compare_settings"]
@@ -12,6 +13,7 @@ __all__ = ["Change", "compare_settings"]
 _AT_START_ONLY = ("listen", "limits", "minilanguage", "metrics")
 """Open sockets, open exchanges and counters were made with these."""
 _EXPORT = ("exporter", "exporters")
+_LOGS = ("logs",)
 
 
 class Change(NamedTuple):
@@ -29,13 +31,33 @@ def compare_settings(running: Settings, wanted: Settings) -> Change:
     """What is to be done about ``wanted``."""
     # Each destination has a queue, which can change but not come or go.
     same_destinations = [field for field, _ in running.destinations()] == [field for field, _ in wanted.destinations()]
-    waiting = _AT_START_ONLY if same_destinations else _AT_START_ONLY + _EXPORT
+    waiting: tuple[str, ...] = _AT_START_ONLY if same_destinations else _AT_START_ONLY + _EXPORT
+    if running.logs.enabled != wanted.logs.enabled:
+        waiting += _LOGS
     kept = {name: getattr(running, name) for name in waiting}
-    live: list[str] = []
-    restart: list[str] = []
-    for field in sorted(_different(running, wanted)):
-        (restart if field.partition(".")[0] in waiting else live).append(field)
-    return Change(msgspec.structs.replace(wanted, **kept), live, restart)
+    restart = [field for field in _different(running, wanted) if field.partition(".")[0] in waiting]
+    effective = msgspec.structs.replace(wanted, **kept)
+    if same_destinations:
+        restart += _different_spills(running, wanted)
+        effective = _with_spills_of(running, effective)
+    return Change(effective, sorted(_different(running, effective)), sorted(restart))
+
+
+def _different_spills(running: Settings, wanted: Settings) -> Iterator[str]:
+    """A spill has a lock and open files, as a socket is open: it stays until the next start."""
+    now = dict(running.destinations())
+    for field, exporter in wanted.destinations():
+        yield from _different(now[field].spill, exporter.spill, f"{field}.spill.")
+
+
+def _with_spills_of(running: Settings, wanted: Settings) -> Settings:
+    now = dict(running.destinations())
+
+    def keep(field: str, exporter: Exporter) -> Exporter:
+        return msgspec.structs.replace(exporter, spill=now[field].spill) if field in now else exporter
+
+    others = [keep(f"exporters[{index}]", exporter) for index, exporter in enumerate(wanted.exporters)]
+    return msgspec.structs.replace(wanted, exporter=keep("exporter", wanted.exporter), exporters=others)
 
 
 def _different(one: msgspec.Struct, other: msgspec.Struct, prefix: str = "") -> Iterator[str]:

@@ -17,6 +17,8 @@ from ..tracing.redaction import is_sensitive_header
 __all__ = ["read_environment"]
 
 _T = TypeVar("_T")
+_Variable = tuple[str, tuple[str, ...], Callable[[str], Any]]
+"""A dotted field, the variables it is from, the first one wins, and how they are understood."""
 
 _SAMPLERS = {
     "always_on": "AlwaysOn",
@@ -36,6 +38,10 @@ _LOG_LEVELS = {
     "error": "error",
     "fatal": "error",
 }
+_PROTOCOLS = {"http/protobuf": "http/protobuf", "grpc": "grpc"}
+_COMPRESSIONS = {"none": "none", "gzip": "gzip"}
+_TLS_FILES = (("CERTIFICATE", "caFile"), ("CLIENT_CERTIFICATE", "certificateFile"), ("CLIENT_KEY", "keyFile"))
+_LOGS_EXPORTERS = {"otlp": True, "none": False}
 _METRICS_EXPORTERS = {"prometheus": True, "otlp": True, "none": False}
 _METRICS_PUSHERS = {"prometheus": False, "otlp": True, "none": False}
 _EXEMPLAR_FILTERS = {"trace_based": True, "always_off": False}
@@ -51,13 +57,14 @@ class _Invalid(Exception):
 
 
 def read_environment(
-    environ: Mapping[str, str], *, exporter_plugins: Callable[[], Collection[str]] = tuple
+    environ: Mapping[str, str], *, exporter_plugins: Callable[[], Collection[str]] = tuple, logs: bool = False
 ) -> tuple[dict[str, Any], dict[str, str], list[str]]:
     """``(document, sources, warnings)``.
 
     Args:
         environ: all variables.
         exporter_plugins: names of the installed ones; only asked where one is named.
+        logs: whether the access log is switched on elsewhere. Without it, what is about its export only is not read.
 
     ``document`` has the shape of the settings file and only what the environment sets. ``sources`` maps a dotted field to the
     variable it is from. ``warnings`` name the variable, its value and why it is ignored.
@@ -66,26 +73,66 @@ def read_environment(
     sources: dict[str, str] = {}
     warnings: list[str] = []
     environ = _with_schemes(environ)
-    for field, names, parse in _VARIABLES:
-        for name in names:
-            value = environ.get(name, "").strip()
-            if not value:
-                continue
-            try:
-                parsed = parse(value)
-            except _Invalid as reason:
-                shown = "" if "HEADERS" in name else f"={value!r}"
-                warning = f"{name}{shown} is ignored: {reason}"
-                if warning not in warnings:
-                    warnings.append(warning)
-                continue
-            _set(document, field, parsed)
-            sources[field] = name
-            break
+    for variable in _VARIABLES:
+        _read(environ, variable, document, sources, warnings)
+    if logs or document.get("logs", {}).get("enabled"):
+        _read_log_variables(environ, document, sources, warnings)
     _read_sampler_argument(environ, document, sources, warnings)
     _read_propagators(environ, document, sources, warnings)
     _read_exporters(environ, document, sources, warnings, exporter_plugins)
     return document, sources, warnings
+
+
+def _read(
+    environ: Mapping[str, str],
+    variable: _Variable,
+    document: dict[str, Any],
+    sources: dict[str, str],
+    warnings: list[str],
+) -> None:
+    """The first of a field's variables that is set and can be understood."""
+    field, names, parse = variable
+    for name in names:
+        value = environ.get(name, "").strip()
+        if not value:
+            continue
+        try:
+            parsed = parse(value)
+        except _Invalid as reason:
+            shown = "" if "HEADERS" in name else f"={value!r}"
+            warning = f"{name}{shown} is ignored: {reason}"
+            if warning not in warnings:
+                warnings.append(warning)
+            continue
+        _set(document, field, parsed)
+        sources[field] = name
+        return
+
+
+def _read_log_variables(environ: Mapping[str, str], document: dict[str, Any], sources: dict[str, str], warnings: list[str]) -> None:
+    """What the access log does not say it takes from ``exporter``: but not what variables of the traces signal have put there.
+
+    A secret that is meant for one collector must not reach another.
+    """
+
+    def is_set(name: str) -> bool:
+        return bool(environ.get(name, "").strip())
+
+    for suffix, field, default, parse in _LOG_VARIABLES:
+        of_logs, general = _otlp(suffix, "LOGS")
+        of_traces, _general = _otlp(suffix)
+        names = (of_logs, general) if is_set(of_traces) else (of_logs,)
+        _read(environ, (f"logs.{field}", names, parse), document, sources, warnings)
+        if is_set(of_traces) and f"logs.{field}" not in sources:
+            _set(document, f"logs.{field}", default)
+            sources[f"logs.{field}"] = of_traces
+    # The files of TLS are taken from ``exporter`` all together, or not at all.
+    own = [name for suffix, _field in _TLS_FILES for name in (_otlp(suffix, "LOGS")[0], _otlp(suffix)[0]) if is_set(name)]
+    if own:
+        _set(document, "logs.tls", {})
+        sources["logs.tls"] = own[0]
+        for suffix, field in _TLS_FILES:
+            _read(environ, (f"logs.tls.{field}", _otlp(suffix, "LOGS"), str), document, sources, warnings)
 
 
 def _read_sampler_argument(
@@ -167,14 +214,15 @@ def _read_exporters(
 
 def _with_schemes(environ: Mapping[str, str]) -> Mapping[str, str]:
     """For gRPC an endpoint may be ``host:port``; another variable says then whether it is to be encrypted."""
-    traces, general = _otlp("PROTOCOL")
-    if (environ.get(traces, "").strip() or environ.get(general, "").strip()).lower() != "grpc":
-        return environ
     completed = dict(environ)
-    for name, insecure_names in (
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", ("OTEL_EXPORTER_OTLP_INSECURE",)),
-        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", _otlp("INSECURE")),
+    for name, protocol_names, insecure_names in (
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", _otlp("PROTOCOL"), ("OTEL_EXPORTER_OTLP_INSECURE",)),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", _otlp("PROTOCOL"), _otlp("INSECURE")),
+        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", _otlp("PROTOCOL", "LOGS"), _otlp("INSECURE", "LOGS")),
     ):
+        protocol = next(filter(None, (environ.get(protocol, "").strip() for protocol in protocol_names)), "")
+        if protocol.lower() != "grpc":
+            continue
         value = environ.get(name, "").strip()
         if _HOST_PORT.fullmatch(value) is not None:
             insecure = next(filter(None, (environ.get(insecure, "").strip() for insecure in insecure_names)), "")
@@ -267,24 +315,35 @@ def _headers_to_capture(value: str) -> list[str]:
     return names
 
 
-def _otlp(name: str) -> tuple[str, str]:
-    return (f"OTEL_EXPORTER_OTLP_TRACES_{name}", f"OTEL_EXPORTER_OTLP_{name}")
+def _otlp(name: str, signal: str = "TRACES") -> tuple[str, str]:
+    return (f"OTEL_EXPORTER_OTLP_{signal}_{name}", f"OTEL_EXPORTER_OTLP_{name}")
 
 
-_VARIABLES: list[tuple[str, tuple[str, ...], Callable[[str], Any]]] = [
+_LOG_VARIABLES: list[tuple[str, str, Any, Callable[[str], Any]]] = [
+    ("PROTOCOL", "protocol", "http/protobuf", _choice(_PROTOCOLS)),
+    ("COMPRESSION", "compression", "gzip", _choice(_COMPRESSIONS)),
+    ("TIMEOUT", "timeout", "10s", _milliseconds),
+    ("HEADERS", "headers", [], _headers),
+]
+"""How their names end, the field, and what it is without one."""
+_VARIABLES: list[_Variable] = [
     ("exporter.endpoint", ("OTEL_EXPORTER_OTLP_ENDPOINT",), _endpoint),
     ("exporter.tracesEndpoint", ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",), _traces_url),
-    ("exporter.protocol", _otlp("PROTOCOL"), _choice({"http/protobuf": "http/protobuf", "grpc": "grpc"})),
-    ("exporter.compression", _otlp("COMPRESSION"), _choice({"none": "none", "gzip": "gzip"})),
+    ("exporter.protocol", _otlp("PROTOCOL"), _choice(_PROTOCOLS)),
+    ("exporter.compression", _otlp("COMPRESSION"), _choice(_COMPRESSIONS)),
     ("exporter.timeout", _otlp("TIMEOUT"), _milliseconds),
     ("exporter.headers", _otlp("HEADERS"), _headers),
-    ("exporter.tls.caFile", _otlp("CERTIFICATE"), str),
-    ("exporter.tls.certificateFile", _otlp("CLIENT_CERTIFICATE"), str),
-    ("exporter.tls.keyFile", _otlp("CLIENT_KEY"), str),
+    *((f"exporter.tls.{field}", _otlp(suffix), str) for suffix, field in _TLS_FILES),
     ("exporter.batch.delay", ("OTEL_BSP_SCHEDULE_DELAY",), _milliseconds),
     ("exporter.batch.retry", ("OTEL_BSP_EXPORT_TIMEOUT",), _milliseconds),
     ("exporter.batch.maxQueueSpans", ("OTEL_BSP_MAX_QUEUE_SIZE",), _number(1)),
     ("exporter.batch.maxBatchSpans", ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE",), _number(1)),
+    ("logs.enabled", ("OTEL_LOGS_EXPORTER",), _choice(_LOGS_EXPORTERS)),
+    ("logs.endpoint", ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",), _traces_url),
+    ("logs.batch.delay", ("OTEL_BLRP_SCHEDULE_DELAY",), _milliseconds),
+    ("logs.batch.retry", ("OTEL_BLRP_EXPORT_TIMEOUT",), _milliseconds),
+    ("logs.batch.maxQueueRecords", ("OTEL_BLRP_MAX_QUEUE_SIZE",), _number(1)),
+    ("logs.batch.maxBatchRecords", ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",), _number(1)),
     ("sampling.type", ("OTEL_TRACES_SAMPLER",), _sampler),
     ("spans.knownMethods", ("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS",), _list),
     ("spans.requestHeaders", ("OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST",), _headers_to_capture),

@@ -1,14 +1,16 @@
 """Settings of the export: where spans go, and how."""
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import msgspec
 
+from .endpoints import check_url
 from .explanation import SettingsError
 from .types import Duration, Endpoint, HeaderName, HeaderValue, Struct, Url
 
-__all__ = ["DEFAULT_HTTP_ENDPOINT", "Batch", "Exporter", "File", "Header", "Tls", "check_exporter"]
+__all__ = ["DEFAULT_HTTP_ENDPOINT", "Batch", "Exporter", "File", "Header", "Spill", "Tls", "check_exporter", "check_spills"]
 
 DEFAULT_HTTP_ENDPOINT = "http://localhost:4318"
 _METADATA_NAME = re.compile(r"(?!grpc-)[0-9a-z_.-]+")
@@ -48,9 +50,18 @@ class Batch(Struct, frozen=True):
 class File(Struct, frozen=True):
     """The file of type file."""
 
-    path: Annotated[str, msgspec.Meta(min_length=1)] | None = None
+    path: Annotated[str, msgspec.Meta(pattern=r"^[^\x00]+$", description="a path")] | None = None
     max_bytes: Annotated[int, msgspec.Meta(ge=65_536)] = 100 * 1024 * 1024
     """A file that would grow beyond it is renamed to <path>.1, which replaces an older one."""
+
+
+class Spill(Struct, frozen=True):
+    """Spans that would be lost are kept on disk, and sent when the collector takes spans again, after a restart as well."""
+
+    directory: Annotated[str, msgspec.Meta(pattern=r"^/[^\x00]*$", description="an absolute path")] | None = None
+    """One for each destination and agent; made, with mode 0700, if its parent is there. Without it nothing is kept."""
+    max_bytes: Annotated[int, msgspec.Meta(ge=1_048_576)] = 256 * 1024 * 1024
+    """batch.dropPolicy says what is dropped there."""
 
 
 class Exporter(Struct, frozen=True):
@@ -68,6 +79,7 @@ class Exporter(Struct, frozen=True):
     headers: list[Header] = msgspec.field(default_factory=list)
     tls: Tls = msgspec.field(default_factory=Tls)
     batch: Batch = msgspec.field(default_factory=Batch)
+    spill: Spill = msgspec.field(default_factory=Spill)
     file: File = msgspec.field(default_factory=File)
     """Belongs to type file."""
     plugin: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | None = None
@@ -84,6 +96,8 @@ def check_exporter(exporter: Exporter, field: str) -> None:
     Raises:
         SettingsError: names the field and the fix.
     """
+    check_url(exporter.endpoint, f"{field}.endpoint")
+    check_url(exporter.traces_endpoint, f"{field}.tracesEndpoint")
     batch = exporter.batch
     if batch.max_batch_spans > batch.max_queue_spans:
         raise SettingsError(
@@ -101,6 +115,22 @@ def check_exporter(exporter: Exporter, field: str) -> None:
         raise SettingsError(
             f"{field}.plugin: {exporter.plugin!r} with type {exporter.type}: required by type plugin, and only there"
         )
+
+
+def check_spills(destinations: Iterable[tuple[str, Exporter]]) -> None:
+    """No two may have one directory.
+
+    Raises:
+        SettingsError: names the fields.
+    """
+    fields: dict[str, str] = {}
+    for field, exporter in destinations:
+        directory = exporter.spill.directory
+        if directory is None:
+            continue
+        other = fields.setdefault(directory.rstrip("/"), field)
+        if other != field:
+            raise SettingsError(f"{field}.spill.directory: {directory!r}: is that of {other}: each destination needs its own")
 
 
 def _check_tls(exporter: Exporter, field: str) -> None:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, get_args
 
 import msgspec
 
+from .endpoints import check_url
 from .explanation import SettingsError
 from .exporter import DEFAULT_HTTP_ENDPOINT, Exporter
 from .types import Duration, Struct, Url, duration_seconds
@@ -61,6 +62,7 @@ def check_metrics(metrics: Metrics, exporter: Exporter) -> None:
         if label in metrics.labels[:index]:
             raise SettingsError(f"metrics.labels[{index}]: {label!r}: stands there already: drop one")
     push = metrics.push
+    check_url(push.endpoint, "metrics.push.endpoint")
     if not push.enabled:
         return
     if duration_seconds(push.interval) < _LEAST_INTERVAL_SECONDS:

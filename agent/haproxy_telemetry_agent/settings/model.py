@@ -11,7 +11,9 @@ import msgspec
 
 from ..wiring import Profile
 from .explanation import SettingsError, explain
-from .exporter import Exporter, check_exporter
+from .exporter import Exporter, check_exporter, check_spills
+from .http_tls import HttpTls, check_http_tls
+from .logs import Logs, check_logs
 from .metrics import Metrics, check_metrics
 from .minilanguage import MiniLanguageSettings
 from .propagation import Propagation, check_propagation
@@ -29,6 +31,7 @@ class Listen(Struct, frozen=True):
     records: Address = "127.0.0.1:10514"
     http: Address = "127.0.0.1:9464"
     """/metrics, /healthz, /readyz"""
+    http_tls: HttpTls = msgspec.field(default_factory=HttpTls)
 
 
 class Resource(Struct, frozen=True):
@@ -72,6 +75,7 @@ class Settings(Struct, frozen=True):
     spans: Spans = msgspec.field(default_factory=Spans)
     minilanguage: MiniLanguageSettings = msgspec.field(default_factory=MiniLanguageSettings)
     metrics: Metrics = msgspec.field(default_factory=Metrics)
+    logs: Logs = msgspec.field(default_factory=Logs)
     resource: Resource = msgspec.field(default_factory=Resource)
     log: Log = msgspec.field(default_factory=Log)
     limits: Limits = msgspec.field(default_factory=Limits)
@@ -127,9 +131,12 @@ def _check(settings: Settings) -> None:
     check_exporter(settings.exporter, "exporter")
     for index, exporter in enumerate(settings.exporters):
         check_exporter(exporter, f"exporters[{index}]")
+    check_spills(settings.destinations())
     check_spans(settings.spans)
     check_metrics(settings.metrics, settings.exporter)
+    check_logs(settings.logs, settings.exporter)
     addresses = settings.listen
+    check_http_tls(addresses.http_tls)
     if len({addresses.spop, addresses.records, addresses.http}) < 3:
         raise SettingsError("listen: spop, records and http must be three different addresses")
     for name in ("spop", "records", "http"):

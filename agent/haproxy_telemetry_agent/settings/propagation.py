@@ -49,4 +49,9 @@ def check_propagation(propagation: Propagation) -> None:
             raise SettingsError(f"propagation.propagators[{index}]: {propagator!r}: stands there already: drop one")
     if propagation.link_untrusted and not propagation.trusted_networks:
         raise SettingsError("propagation.linkUntrusted: true: everybody is trusted: set propagation.trustedNetworks")
+    if propagation.link_untrusted and (propagation.mode in ("Inject", "Ignore") or "none" in propagators):
+        said = "propagators: [none]" if "none" in propagators else f"mode: {propagation.mode}"
+        raise SettingsError(
+            f"propagation.linkUntrusted: true: with {said} no context is read that could be linked: drop one of them"
+        )
     check_networks("propagation.trustedNetworks", propagation.trusted_networks, single=False)

@@ -29,9 +29,11 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Loaded:
     Raises:
         SettingsError: the file can't be read or is no YAML mapping, or a field is wrong.
     """
-    document, sources, warnings = read_environment(environ, exporter_plugins=_installed_exporters)
     from_file = {} if path is None else _read_file(path)
-    for field in _replaced_by(from_file):
+    document, sources, warnings = read_environment(
+        environ, exporter_plugins=_installed_exporters, logs=_look_up(from_file, "logs.enabled") is True
+    )
+    for field in [*_replaced_by(from_file), *_meant_for_both(from_file, sources)]:
         _drop(document, sources, field)
     _drop_what_is_out_of_bounds(document, sources, warnings)
     _merge(document, from_file)
@@ -71,6 +73,20 @@ def _replaced_by(from_file: Mapping[str, Any]) -> list[str]:
     return replaced
 
 
+def _meant_for_both(from_file: Mapping[str, Any], sources: Mapping[str, str]) -> list[str]:
+    """What variables keep the access log from taking from ``exporter``, where the file says what stands there."""
+    own = from_file.get("exporter")
+    said = own if isinstance(own, dict) else {}
+    return [
+        field
+        for field, name in sources.items()
+        if field.startswith("logs.")
+        and name.startswith("OTEL_EXPORTER_OTLP_")
+        and "_LOGS_" not in name
+        and field.split(".")[1] in said
+    ]
+
+
 def _drop_what_is_out_of_bounds(document: dict[str, Any], sources: dict[str, str], warnings: list[str]) -> None:
     """No variable is ever fatal: what the file would be refused for is ignored, and warned of."""
     for field, name in list(sources.items()):
@@ -80,32 +96,51 @@ def _drop_what_is_out_of_bounds(document: dict[str, Any], sources: dict[str, str
             convert_settings(alone)
         except SettingsError as error:
             # Written wrongly, a header's secret may stand where its name should.
-            reason = "expected name=value,name=value with percent-encoded values" if field == "exporter.headers" else error
+            reason = "expected name=value,name=value with percent-encoded values" if field.endswith(".headers") else error
             warnings.append(f"{name} is ignored: {reason}")
             _drop(document, sources, field)
 
 
 def _fit_together(document: dict[str, Any], sources: dict[str, str], warnings: list[str]) -> None:
     """What variables set is made to fit with what they do not."""
-    for field, other in (("certificateFile", "keyFile"), ("keyFile", "certificateFile")):
-        name = sources.get(f"exporter.tls.{field}")
-        if name not in (None, "file") and _look_up(document, f"exporter.tls.{other}") is None:
-            warnings.append(f"{name} is ignored: a certificate and its key belong together, and exporter.tls.{other} is not set")
-            _drop(document, sources, f"exporter.tls.{field}")
+    for tls, field, other in (
+        ("exporter.tls", "certificateFile", "keyFile"),
+        ("exporter.tls", "keyFile", "certificateFile"),
+        ("logs.tls", "certificateFile", "keyFile"),
+        ("logs.tls", "keyFile", "certificateFile"),
+    ):
+        name = sources.get(f"{tls}.{field}")
+        if name not in (None, "file") and _look_up(document, f"{tls}.{other}") is None:
+            warnings.append(f"{name} is ignored: a certificate and its key belong together, and {tls}.{other} is not set")
+            _drop(document, sources, f"{tls}.{field}")
     if document.get("profile") == "Stream" and sources.get("sampling.plugin") not in (None, "file"):
         warnings.append("OTEL_TRACES_SAMPLER is ignored: with profile Stream HAProxy decides, and runs no plugin")
         for field in ("type", "plugin", "pluginArgument"):
             _drop(document, sources, f"sampling.{field}")
-    queue, batch = "exporter.batch.maxQueueSpans", "exporter.batch.maxBatchSpans"
+    defaults = Settings().exporter.batch
+    sizes = (defaults.max_queue_spans, defaults.max_batch_spans)
+    _fit_batch(document, sources, warnings, "exporter.batch", items="Spans", default_sizes=sizes)
+    _fit_batch(document, sources, warnings, "logs.batch", items="Records", default_sizes=sizes)
+
+
+def _fit_batch(
+    document: dict[str, Any],
+    sources: dict[str, str],
+    warnings: list[str],
+    parent: str,
+    *,
+    items: str,
+    default_sizes: tuple[int, int],
+) -> None:
+    queue, batch = f"{parent}.maxQueue{items}", f"{parent}.maxBatch{items}"
     if {sources.get(queue), sources.get(batch)} <= {None, "file"}:
         return
-    defaults = Settings().exporter.batch
-    max_queue_spans = _look_up(document, queue) or defaults.max_queue_spans
-    max_batch_spans = _look_up(document, batch) or defaults.max_batch_spans
-    if isinstance(max_queue_spans, int) and isinstance(max_batch_spans, int) and max_batch_spans > max_queue_spans:
+    max_queue = _look_up(document, queue) or default_sizes[0]
+    max_batch = _look_up(document, batch) or default_sizes[1]
+    if isinstance(max_queue, int) and isinstance(max_batch, int) and max_batch > max_queue:
         if batch in sources:
-            warnings.append(f"a batch of {max_batch_spans} spans does not fit in a queue of {max_queue_spans}: it is made as small")
-        _merge_field(document, batch, max_queue_spans)
+            warnings.append(f"a batch of {max_batch} {items.lower()} does not fit in a queue of {max_queue}: it is made as small")
+        _merge_field(document, batch, max_queue)
 
 
 def _look_up(document: Any, field: str) -> Any:

@@ -6,8 +6,9 @@ from .connection_ending import ConnectionEnding
 from .context import IdGenerator, SpanContext, SpanId, TraceFlags, TraceId
 from .ending import Ending
 from .exchange import Exchange, ExchangeTracer
+from .log_record import LogRecord, Severity, log_connection, log_exchange
 from .minilanguage import MiniLanguage, MiniLimits, WarningReason
-from .propagation import Propagation
+from .propagation import ExtractCounts, Propagation
 from .routes import RoutesError
 from .sampling import AlwaysOff, AlwaysOn, ParentBased, Ratio, Sampler
 from .span import Attribute, Attributes, Span, SpanKind, SpanStatus
@@ -25,7 +26,9 @@ __all__ = [
     "Ending",
     "Exchange",
     "ExchangeTracer",
+    "ExtractCounts",
     "IdGenerator",
+    "LogRecord",
     "MiniLanguage",
     "MiniLimits",
     "ParentBased",
@@ -33,6 +36,7 @@ __all__ = [
     "Ratio",
     "RoutesError",
     "Sampler",
+    "Severity",
     "Span",
     "SpanContext",
     "SpanId",
@@ -41,4 +45,6 @@ __all__ = [
     "TraceFlags",
     "TraceId",
     "WarningReason",
+    "log_connection",
+    "log_exchange",
 ]

@@ -39,6 +39,8 @@ class Connection(msgspec.Struct, frozen=True, gc=False):
     """Connected and closed, no byte, no server: health probes do that, and clients that fail in a handshake."""
     reason: str = ""
     """Why it is sampled or not, where it was not the ordinary sampler."""
+    server: Span | None = None
+    """The SERVER span, whether it is one of ``spans`` or not; without those only if descriptions are wanted."""
 
 
 class ConnectionTracer:
@@ -49,9 +51,10 @@ class ConnectionTracer:
         keeper: keeps those that were not sampled and are errors; None: none. Long ones are not slow: it is how they are used.
         attributes: on both spans of every connection.
         limits: of the spans.
+        describe: whether connections without spans are described by the SERVER span they would have had; for logs.
     """
 
-    __slots__ = ("_attributes", "_keeper", "_limits", "_sampler")
+    __slots__ = ("_attributes", "_describe", "_keeper", "_limits", "_sampler")
 
     def __init__(
         self,
@@ -60,11 +63,13 @@ class ConnectionTracer:
         keeper: Keeper | None = None,
         attributes: Sequence[tuple[str, Attribute]] = (),
         limits: SpanLimits | None = None,
+        describe: bool = False,
     ) -> None:
         self._sampler = sampler
         self._attributes = attributes
         self._keeper = keeper
         self._limits = SpanLimits() if limits is None else limits
+        self._describe = describe
 
     def trace(self, end_unix_nano: int, fields: Mapping[str, str]) -> Connection:
         """The spans of one record (names as in ``wiring.connection_fields``).
@@ -79,11 +84,13 @@ class ConnectionTracer:
         decision = self._sampler.decide(ending.trace_id, None, request)
         reason = decision.reason
         outcome = connection_outcome(ending.termination_state, has_server=ending.server is not None)
-        if not decision.sampled:
+        is_exported = decision.sampled
+        if not is_exported:
             kept = self._keep(outcome)
-            if kept is None:
+            if kept is not None:
+                is_exported, reason = True, kept
+            elif not self._describe:
                 return Connection(ending, [], is_probe=False, reason=reason)
-            reason = kept
         flags, tracestate = child_context(None, decision)
         spans = _spans(ending, flags, tracestate, outcome)
         spans[0].attributes.extend(decision.attributes)
@@ -92,7 +99,7 @@ class ConnectionTracer:
         for span in spans:
             span.attributes.extend(self._attributes)
             self._limits.apply(span)
-        return Connection(ending, spans, is_probe=False, reason=reason)
+        return Connection(ending, spans if is_exported else [], is_probe=False, reason=reason, server=spans[0])
 
     def _keep(self, outcome: Outcome) -> str | None:
         if self._keeper is None:

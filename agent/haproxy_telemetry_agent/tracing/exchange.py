@@ -14,7 +14,7 @@ from ..wiring import Profile
 from . import semconv
 from .answer import DECIDED
 from .attributes import AttributeBuilder, Facts
-from .context import IdGenerator, SpanContext, server_span_id
+from .context import IdGenerator, SpanContext, SpanId, TraceId, server_span_id
 from .ending import BAD_REQUEST, Ending, read_ending
 from .limits import SpanLimits
 from .outcome import Outcome, client_outcome, server_outcome
@@ -29,6 +29,7 @@ from .timeline import Timeline, timeline
 __all__ = ["Exchange", "ExchangeTracer"]
 
 _NANOSECONDS_PER_SECOND = 1_000_000_000
+_NO_CONTEXT = SpanContext(TraceId(bytes(16)), SpanId(bytes(8)), 0)
 
 
 class Exchange(msgspec.Struct, frozen=True, gc=False):
@@ -43,6 +44,8 @@ class Exchange(msgspec.Struct, frozen=True, gc=False):
     """Why it is sampled or not, where it was not the ordinary sampler."""
     start_unix_nano: int = 0
     """First byte of the request; 0 if there was none."""
+    server: Span | None = None
+    """The SERVER span, whether it is one of ``spans`` or not; without those only if descriptions are wanted."""
 
 
 class ExchangeTracer:
@@ -57,9 +60,21 @@ class ExchangeTracer:
         keeper: keeps exchanges that were not sampled and went wrong; None: none.
         limits: of the spans.
         baggage_keys: the members of baggage that spans show.
+        describe: whether exchanges without spans are described by the SERVER span they would have had; for logs.
+        describe_excluded: whether excluded ones are as well; of no meaning without ``describe``.
     """
 
-    __slots__ = ("_attributes", "_baggage_keys", "_ids", "_keeper", "_limits", "_profile", "_sampler")
+    __slots__ = (
+        "_attributes",
+        "_baggage_keys",
+        "_describe",
+        "_describe_excluded",
+        "_ids",
+        "_keeper",
+        "_limits",
+        "_profile",
+        "_sampler",
+    )
 
     def __init__(
         self,
@@ -71,6 +86,8 @@ class ExchangeTracer:
         keeper: Keeper | None = None,
         limits: SpanLimits | None = None,
         baggage_keys: Collection[str] = (),
+        describe: bool = False,
+        describe_excluded: bool = False,
     ) -> None:
         self._sampler = sampler
         self._ids = ids
@@ -79,6 +96,8 @@ class ExchangeTracer:
         self._keeper = keeper
         self._limits = SpanLimits() if limits is None else limits
         self._baggage_keys = frozenset(baggage_keys)
+        self._describe = describe
+        self._describe_excluded = describe and describe_excluded
 
     def trace(self, end_unix_nano: int, fields: Mapping[str, str]) -> Exchange:
         """The spans of one record (names as in ``wiring.fields``).
@@ -91,7 +110,11 @@ class ExchangeTracer:
             return Exchange(ending, [], had_request=False)
         times = timeline(ending)
         if ending.excluded:
-            return Exchange(ending, [], had_request=True, reason="excluded", start_unix_nano=times.start)
+            described = None
+            if self._describe_excluded:
+                outcome = server_outcome(ending.status_code, ending.termination_state)
+                described = self._describe_only(ending, _NO_CONTEXT, times, outcome, "excluded")
+            return Exchange(ending, [], had_request=True, reason="excluded", start_unix_nano=times.start, server=described)
         context = None if ending.traceparent is None else parse_traceparent(ending.traceparent)
         if context is None:
             context = self._new_context()
@@ -103,14 +126,15 @@ class ExchangeTracer:
         if not context.sampled:
             kept = None if self._keeper is None else self._keep(self._keeper, outcome, times)
             if kept is None:
-                return Exchange(ending, [], had_request=True, reason=reason, start_unix_nano=times.start)
+                described = self._describe_only(ending, context, times, outcome, reason) if self._describe else None
+                return Exchange(ending, [], had_request=True, reason=reason, start_unix_nano=times.start, server=described)
             reason, tracestate = kept, without_threshold(tracestate)
         spans = self._spans(ending, context, tracestate, times, outcome)
         if reason:
             spans[0].attributes.append((semconv.HAPROXY_SAMPLING_REASON, reason))
         for span in spans:
             self._limits.apply(span)
-        return Exchange(ending, spans, had_request=True, reason=reason, start_unix_nano=times.start)
+        return Exchange(ending, spans, had_request=True, reason=reason, start_unix_nano=times.start, server=spans[0])
 
     def _keep(self, keeper: Keeper, outcome: Outcome, times: Timeline) -> str | None:
         duration_seconds = (times.end - times.start) / _NANOSECONDS_PER_SECOND
@@ -123,13 +147,29 @@ class ExchangeTracer:
 
     def _spans(self, ending: Ending, context: SpanContext, tracestate: str, times: Timeline, outcome: Outcome) -> list[Span]:
         facts = self._attributes.read(ending, ending.extras)
+        server = self._server_span(ending, context, times, outcome, facts)
+        server.tracestate = tracestate
+        client = None if ending.server is None else self._client_span(ending, context, server, times.turn, facts)
+        if self._profile == "Full":
+            return phase_spans(ending, times, server, client)
+        return [server] if client is None else [server, client]
+
+    def _describe_only(self, ending: Ending, context: SpanContext, times: Timeline, outcome: Outcome, reason: str) -> Span:
+        facts = self._attributes.read(ending, ending.extras)
+        span = self._server_span(ending, context, times, outcome, facts)
+        if reason:
+            span.attributes.append((semconv.HAPROXY_SAMPLING_REASON, reason))
+        self._limits.apply(span)
+        return span
+
+    def _server_span(self, ending: Ending, context: SpanContext, times: Timeline, outcome: Outcome, facts: Facts) -> Span:
         server = Span(
             context.trace_id,
             server_span_id(context.span_id),
             ending.parent_span_id,
             context.flags,
             ending.parent_span_id is not None,
-            tracestate,
+            context.tracestate,
             facts.server_name,
             SpanKind.SERVER,
             times.start,
@@ -141,10 +181,7 @@ class ExchangeTracer:
             server.links = _links(ending.link)
         if facts.extras:
             server.attributes.extend(self._decided(facts.extras))
-        client = None if ending.server is None else self._client_span(ending, context, server, times.turn, facts)
-        if self._profile == "Full":
-            return phase_spans(ending, times, server, client)
-        return [server] if client is None else [server, client]
+        return server
 
     def _decided(self, extras: Mapping[str, str]) -> Attributes:
         """What the start of the exchange has made attributes of; baggage that the agent was not asked about comes as it was."""

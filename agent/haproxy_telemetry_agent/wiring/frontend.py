@@ -9,6 +9,7 @@ from .fields import captured_at_response, record_fields
 from .names import ENGINE, RING, SD_ID, variable_name
 from .plan import Plan
 from .propagation import injection_lines
+from .words import plain_or_quoted
 
 __all__ = ["render_frontend"]
 
@@ -37,7 +38,7 @@ def _record(plan: Plan) -> list[str]:
 def _filter(plan: Plan) -> list[str]:
     if plan.profile == "Stream":
         return []
-    return [f"filter spoe engine {ENGINE} config {plan.spoe_path}"]
+    return [f"filter spoe engine {ENGINE} config {plain_or_quoted(plan.spoe_path)}"]
 
 
 def _responses(plan: Plan) -> list[str]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .thresholds import ALWAYS, PathPattern, ThresholdForce, ThresholdRule
+from .words import plain_or_quoted
 
 __all__ = ["Capture", "Plan", "Profile", "Sampling", "haproxy_address"]
 
@@ -82,10 +83,10 @@ class Plan:
 def haproxy_address(listen: str) -> str:
     """The address HAProxy connects to, for an address the agent listens on.
 
-    ``unix:/path`` becomes ``unix@/path``; a wildcard becomes the loopback address of its family.
+    ``unix:/path`` becomes ``unix@/path``, quoted if it must be; a wildcard becomes the loopback address of its family.
     """
     if listen.startswith("unix:"):
-        return "unix@" + listen.removeprefix("unix:")
+        return plain_or_quoted("unix@" + listen.removeprefix("unix:"))
     host, _, port = listen.rpartition(":")
     loopback = {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]", "localhost": "127.0.0.1"}
     return f"{loopback.get(host, host)}:{port}"

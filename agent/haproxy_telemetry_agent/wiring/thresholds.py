@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .names import variable_name
+from .words import quoted
 
 __all__ = [
     "ALWAYS",
@@ -208,7 +209,7 @@ def _acl(fetch: str, match: str, *patterns: str) -> str:
     if "" in patterns:
         # An empty word ends a line of HAProxy's.
         return f"{{ {fetch} -m len 0 }}" if match == "str" else f"{{ {fetch} -m found }}"
-    return f"{{ {fetch} -m {match} -- {' '.join(map(_quote, patterns))} }}"
+    return f"{{ {fetch} -m {match} -- {' '.join(map(_pattern, patterns))} }}"
 
 
 def _path_match(kind: Literal["prefix", "glob", "regex"], pattern: str) -> tuple[str, str]:
@@ -233,8 +234,7 @@ def _escape(text: str) -> str:
     return re.sub(r"[][\\^$.|?*+(){}]", r"\\\g<0>", text)
 
 
-def _quote(text: str) -> str:
-    """One word of HAProxy's configuration: nothing means anything within single quotes, not even a backslash."""
+def _pattern(text: str) -> str:
     if text == "}":
         raise ValueError("a brace alone ends an HAProxy condition, quoted or not")
-    return "'" + text.replace("'", r"'\''") + "'"
+    return quoted(text)

@@ -123,6 +123,10 @@ class TestCheckConfig:
             "The settings are valid; what is not listed has its default.",
         ]
 
+    def test_a_sampler_that_is_not_installed(self, caplog: pytest.LogCaptureFixture, write_file: WriteFile) -> None:
+        assert main(["check-config", "--config", write_file("sampling: {type: Plugin, plugin: none}")]) == OK
+        assert "sampler 'none' is not installed" in caplog.text
+
     @pytest.mark.parametrize(
         ("text", "error"),
         [
@@ -154,31 +158,43 @@ class TestCheckConfig:
 
 class TestSupervise:
     @pytest.fixture
-    def supervised(self, monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], float]]:
+    def supervised(self, monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], float, int]]:
         """What would be supervised: this process would never come back."""
-        calls: list[tuple[list[str], float]] = []
+        calls: list[tuple[list[str], float, int]] = []
 
-        def supervise(worker: list[str], *, kill_after_seconds: float) -> None:
-            calls.append((worker, kill_after_seconds))
+        def supervise(worker: list[str], *, kill_after_seconds: float, workers: int) -> None:
+            calls.append((worker, kill_after_seconds, workers))
             raise SystemExit(0)
 
         monkeypatch.setattr(cli, "supervise", supervise)
         return calls
 
     @pytest.mark.parametrize(
-        ("arguments", "worker", "kill_after_seconds"),
+        ("arguments", "expected"),
         [
-            ([], ["run"], 25),
-            (["--config", "none.yaml"], ["run", "--config", "none.yaml"], 25),
-            (["--kill-after", "0.5"], ["run"], 0.5),
+            ([], (["run"], 25, 1)),
+            (["--config", "none.yaml"], (["run", "--config", "none.yaml"], 25, 1)),
+            (["--kill-after", "0.5"], (["run"], 0.5, 1)),
+            (["--workers", "4"], (["run"], 25, 4)),
         ],
     )
     def test_before_any_setting_is_read(
-        self, supervised: list[tuple[list[str], float]], arguments: list[str], worker: list[str], kill_after_seconds: float
+        self, supervised: list[tuple[list[str], float, int]], arguments: list[str], expected: tuple[list[str], float, int]
     ) -> None:
         with pytest.raises(SystemExit):
             main(["run", "--supervise", *arguments])
-        assert supervised == [(worker, kill_after_seconds)]
+        assert supervised == [expected]
+
+    @pytest.mark.parametrize("text", ["0", "65", "-1", "two", "1e1", "٣"])
+    def test_a_number_of_workers_that_is_none(self, capsys: pytest.CaptureFixture[str], text: str) -> None:
+        with pytest.raises(SystemExit) as ended:
+            main(["run", "--supervise", f"--workers={text}"])
+        assert ended.value.code == MISUSED
+        assert f"argument --workers: '{text}': expected 1 to 64" in capsys.readouterr().err
+
+    def test_several_workers_unsupervised(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["run", "--workers=2"]) == MISUSED
+        assert "--workers: several of them need --supervise" in capsys.readouterr().err
 
     @pytest.mark.parametrize("text", ["soon", "-1", "nan", "inf", "86401"])
     def test_a_time_that_is_none(self, capsys: pytest.CaptureFixture[str], text: str) -> None:

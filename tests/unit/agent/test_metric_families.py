@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from haproxy_telemetry_agent.metric_families import PREFIX, Histogram, counter, gauge, histogram, single
+from haproxy_telemetry_agent.metric_families import PREFIX, Histogram, counter, counter_by, gauge, histogram, single
 
 BOUNDS = (0.1, 1.0, 2.5)
 
@@ -35,6 +35,10 @@ def page(family: Metric) -> list[str]:
         (
             counter("frames", "Frames.", "type", {"ack": 1, "hello": 0}),
             ['frames_total{type="ack"} 1.0', 'frames_total{type="hello"} 0.0'],
+        ),
+        (
+            counter_by("frames", "Frames.", ("type", "direction"), {("ack", "sent"): 1, ("hello", "received"): 0}),
+            ['frames_total{direction="sent",type="ack"} 1.0', 'frames_total{direction="received",type="hello"} 0.0'],
         ),
         (gauge("open", "Open.", "kind", {"spop": 2}), ['open{kind="spop"} 2.0']),
     ],

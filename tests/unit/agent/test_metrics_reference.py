@@ -20,7 +20,10 @@ def test_labels_come_with_what_is_known_of_them() -> None:
     assert rows()["haproxy_telemetry_agent_connections_total"][1:3] == ["counter", "`kind`: spop records http, `result`: ok limit"]
     assert rows()["haproxy_telemetry_agent_build_info"][2] == "`version`, `python`"
     assert rows()["haproxy_telemetry_agent_event_loop_lag_seconds"][1:3] == ["histogram", ""]
+    propagators = "`propagator`: tracecontext b3 b3multi jaeger xray, `result`: ok none invalid"
+    assert {*propagators.split()} - {"b3multi"} <= {*rows()["haproxy_telemetry_agent_propagation_extract_total"][2].split()}
     assert rows()["haproxy_telemetry_agent_queue_size"][1] == "gauge"
+    assert rows()["haproxy_telemetry_agent_log_records_made_total"][2] == "`severity`: info error"
 
 
 def test_requests_and_the_resource_are_in_it() -> None:

@@ -6,8 +6,10 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord as OtlpLogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 
+from haproxy_telemetry_agent.access_log import AccessLog
 from haproxy_telemetry_agent.foreign_messages import ForeignMessages, make_minilanguage
 from haproxy_telemetry_agent.pipeline import Pipeline
 from haproxy_telemetry_agent.request_metrics import RequestMetrics
@@ -62,10 +64,11 @@ def connection_record_of(**changes: str) -> bytes:
 class Agent:
     """A pipeline, what came out of it, and what it counted."""
 
-    def __init__(self, connection_sampler: Sampler | None = None) -> None:
+    def __init__(self, connection_sampler: Sampler | None = None, *, logs: bool = False) -> None:
         self.telemetry = Telemetry()
         self.requests = RequestMetrics(attributes=AttributeBuilder())
         self.exported: list[OtlpSpan] = []
+        self.logged: list[OtlpLogRecord] = []
         self.now_unix_nano = 1_000
         ids = IdGenerator(random.Random(1).getrandbits)
         sampler = ParentBased(AlwaysOn())
@@ -77,16 +80,20 @@ class Agent:
         )
         self.pipeline = Pipeline(
             answerer=Answerer(sampler=sampler, ids=ids),
-            tracer=ExchangeTracer(sampler=sampler, ids=ids),
-            connection_tracer=ConnectionTracer(sampler=connection_sampler or sampler),
+            tracer=ExchangeTracer(sampler=sampler, ids=ids, describe=logs),
+            connection_tracer=ConnectionTracer(sampler=connection_sampler or sampler, describe=logs),
             foreign=self.foreign,
             telemetry=self.telemetry,
             offer=self.offer,
             requests=self.requests,
+            access_log=AccessLog(offer=self.log, telemetry=self.telemetry.watch_logs()) if logs else None,
         )
 
     def offer(self, span: bytes) -> None:
         self.exported.append(OtlpSpan.FromString(span))
+
+    def log(self, record: bytes) -> None:
+        self.logged.append(OtlpLogRecord.FromString(record))
 
     def counted(self) -> dict[tuple[str, ...], float]:
         """Counters that are not 0, by name and labels."""
@@ -250,6 +257,25 @@ class TestRecord:
         agent.pipeline.record(connection_record_of())
         assert agent.exported == []
         assert agent.counted() == {("exchanges_recorded", "connection"): 1, ("sampling_reasons", "rule"): 1}
+
+    def test_of_anything_that_was_asked_for_is_logged_sampled_or_not(self) -> None:
+        agent = Agent(logs=True)
+        agent.pipeline.record(record_of(traceparent=SAMPLED))
+        agent.pipeline.record(record_of(traceparent=SAMPLED[:-1] + "0", HPO="/unsampled"))
+        agent.pipeline.record(connection_record_of())
+        for nothing in (record_of(excluded="1"), record_of(HM="<BADREQ>", ts="CR", ST="400"), b"garbage"):
+            agent.pipeline.record(nothing)
+        agent.pipeline.record(connection_record_of(s="<NOSRV>", ts="CR", U="0", B="0"))
+        assert [record.body.string_value.rpartition(" ")[0].rpartition(" ")[0] for record in agent.logged] == [
+            "GET / 200",
+            "GET /unsampled 200",
+            "tcp mail 1 B in, 1 B out,",
+        ]
+        servers = [span for span in agent.exported if span.kind == OtlpSpan.SPAN_KIND_SERVER]
+        sampled = [agent.logged[0], agent.logged[2]]
+        assert [(span.trace_id, span.span_id) for span in servers] == [(log.trace_id, log.span_id) for log in sampled]
+        assert [span.attributes for span in servers] == [log.attributes for log in sampled]
+        assert agent.counted()["log_records_made", "info"] == 3
 
     def test_of_a_probe_is_counted_only(self, agent: Agent) -> None:
         agent.pipeline.record(connection_record_of(s="<NOSRV>", ts="CR", U="0", B="0"))

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from haproxy_telemetry_agent import supervisor
-from haproxy_telemetry_agent.supervisor import RESTARTS_VARIABLE, delay_seconds
+from haproxy_telemetry_agent.supervisor import RESTARTS_VARIABLE, WORKER_VARIABLE, delay_seconds
+from support.probe import until
 from support.process import Process
 
 Supervised = Callable[..., Process]
@@ -22,8 +23,9 @@ async def supervised() -> AsyncIterator[Supervised]:
     """Makes supervisors of a shell script; they are ended with the test."""
     made: list[Process] = []
 
-    def make(script: str, *, kill_after_seconds: float = 10, program: str = "/bin/sh") -> Process:
-        arguments = [sys.executable, "-I", "-S", supervisor.__file__, str(kill_after_seconds), program, "-c", script]
+    def make(script: str, *, kill_after_seconds: float = 10, program: str = "/bin/sh", workers: int = 1) -> Process:
+        options = [str(kill_after_seconds), str(workers)]
+        arguments = [sys.executable, "-I", "-S", supervisor.__file__, *options, program, "-c", script]
         made.append(Process("supervisor", arguments))
         return made[-1]
 
@@ -38,6 +40,14 @@ def worker(**reactions: str) -> str:
     for name, reaction in reactions.items():
         lines += [f"def on_{name}(*_):", f"    {reaction}", f"signal.signal(signal.{name}, on_{name})"]
     return "\n".join([*lines, "print('ready', flush=True)", "while True: signal.pause()"])
+
+
+async def all_ready(process: Process, workers: int) -> None:
+    async def are_ready() -> bool:
+        # Two may write into one line.
+        return "".join(process.lines).count("ready") == workers
+
+    await process.while_alive(until(are_ready, what="all workers are ready"), what="their start")
 
 
 def test_delays_grow_from_a_moment_to_a_bound() -> None:
@@ -111,6 +121,36 @@ async def test_a_worker_that_cannot_be_started_is_tried_again(supervised: Superv
     await process.wait_for_line("the worker can't be started: No such file or directory; restart 1 in 0.2 s")
     (tmp_path / "sh").symlink_to("/bin/sh")
     await process.wait_for_line("here")
+
+
+async def test_several_workers_are_told_apart_and_restarted_each_by_itself(supervised: Supervised) -> None:
+    process = supervised(f'echo "worker ${WORKER_VARIABLE} restarts ${RESTARTS_VARIABLE} pid $$"; exec sleep 60', workers=3)
+    await process.start()
+    for number in (0, 2):
+        await process.wait_for_line(f"worker {number}/3 restarts 0 ")
+    line = await process.wait_for_line("worker 1/3 restarts 0 ")
+    os.kill(int(line.split()[-1]), signal.SIGKILL)
+    await process.wait_for_line("worker 1/3 restarts 1 ")
+    assert len([line for line in process.lines if " restarts " in line]) == 4
+    assert await process.stop() == 0
+
+
+@pytest.mark.parametrize(("failing", "exit_code"), [("none", 0), ("0/2", 1), ("1/2", 1)])
+async def test_it_ends_when_all_workers_have_and_well_if_all_did(supervised: Supervised, failing: str, exit_code: int) -> None:
+    reaction = f"import os; sys.exit(3 if os.environ['{WORKER_VARIABLE}'] == '{failing}' else 0)"
+    process = supervised(worker(SIGTERM=reaction), program=sys.executable, workers=2)
+    await process.start()
+    await all_ready(process, 2)
+    assert await process.stop() == exit_code
+
+
+async def test_a_worker_that_does_not_end_does_not_keep_the_others(supervised: Supervised) -> None:
+    script = f"[ ${WORKER_VARIABLE} = 0/2 ] && trap '' TERM; echo ready; exec sleep 60"
+    process = supervised(script, kill_after_seconds=0.3, workers=2)
+    await process.start()
+    await all_ready(process, 2)
+    assert await process.stop() == 1
+    assert len([line for line in process.lines if "is killed" in line]) == 1
 
 
 async def test_it_imports_next_to_nothing(supervised: Supervised) -> None:

@@ -24,6 +24,7 @@ from haproxy_telemetry_agent.tracing import (
     IdGenerator,
     MiniLanguage,
     MiniLimits,
+    Propagation,
     Span,
     SpanId,
     SpanKind,
@@ -218,6 +219,21 @@ def test_request_metrics_are_shown_once_they_are_known(telemetry: Telemetry) -> 
     assert (samples["request_series"], samples["request_series_overflowed_total"]) == (0, 0)
 
 
+def test_what_propagation_counts_is_shown(telemetry: Telemetry) -> None:
+    Propagation(counts=telemetry.extracts).extract({"traceparent_1": "garbage"})
+    samples = samples_of(telemetry)
+    assert samples["propagation_extract_total{propagator=tracecontext,result=invalid}"] == 1
+    assert samples["propagation_extract_total{propagator=tracecontext,result=ok}"] == 0
+
+
+def test_the_access_log_is_shown_once_there_is_one(telemetry: Telemetry) -> None:
+    assert not any(series.startswith("log_") for series in samples_of(telemetry))
+    telemetry.watch_logs().dropped(3, "memory")
+    samples = samples_of(telemetry)
+    assert samples["log_records_dropped_total{reason=memory}"] == 3
+    assert samples["log_records_dropped_total{reason=shutdown}"] == samples["spans_dropped_total{reason=memory}"] == 0
+
+
 def test_a_queue_is_shown_once_it_is_known(telemetry: Telemetry) -> None:
     assert not any(series.startswith("queue_") for series in samples_of(telemetry))
     queue = SpanQueue(max_spans=7, max_bytes=100)
@@ -301,7 +317,11 @@ class TestFirstScrape:
                 "code",
                 sorted({error.status_code.name.lower() for error in RemoteProtocolError.__subclasses__()}),
             ),
-            ("spans_dropped_total", "reason", ["memory", "queue_full", "rejected", "retry_exhausted", "shutdown"]),
+            (
+                "spans_dropped_total",
+                "reason",
+                ["memory", "queue_full", "rejected", "retry_exhausted", "shutdown", "spill_failed", "spill_full"],
+            ),
             ("config_reloads_total", "result", ["ok", "refused"]),
             ("spans_made_total", "kind", ["server", "client", "internal"]),
             ("exchanges_recorded_total", "start", ["answered", "unanswered", "unasked", "no_request", "connection", "probe"]),

@@ -18,11 +18,14 @@ from .jaeger import format_uber_trace_id, parse_uber_trace_id
 from .tracecontext import parse_traceparent, parse_tracestate
 from .xray import format_xray, parse_xray
 
-__all__ = ["NO_INBOUND", "Inbound", "Mode", "Propagation"]
+__all__ = ["NO_INBOUND", "ExtractCounts", "Inbound", "Mode", "Propagation"]
 
 Mode = Literal["Propagate", "Extract", "Inject", "Ignore"]
 """Whether an inbound context is read, and whether ours is sent: both, one of them, none."""
 Arguments = Mapping[str, object]
+ExtractCounts = dict[tuple[str, str], int]
+"""Propagator and result -> how often it was asked, and with this result."""
+_Read = Callable[[Arguments], SpanContext | None]
 
 
 class Inbound(msgspec.Struct, frozen=True, gc=False):
@@ -47,12 +50,13 @@ class Propagation:
         mode: see ``Mode``.
         trusted_networks: CIDRs whose clients are believed; empty: all are. A client without an address (a unix socket) is in none.
         link_untrusted: whether the context of other clients is returned as a link.
+        counts: is counted up by propagator and ``ok``, ``none`` or ``invalid``; those that may occur are put in. None: not wanted.
 
     Raises:
         ValueError: a network is none.
     """
 
-    __slots__ = ("_denials", "_link_untrusted", "_readers", "_trusted_networks", "_writers")
+    __slots__ = ("_counts", "_denials", "_link_untrusted", "_readers", "_trusted_networks", "_writers")
 
     def __init__(
         self,
@@ -61,12 +65,22 @@ class Propagation:
         mode: Mode = "Propagate",
         trusted_networks: Sequence[str] = (),
         link_untrusted: bool = False,
+        counts: ExtractCounts | None = None,
     ) -> None:
         reads, writes = mode in ("Propagate", "Extract"), mode in ("Propagate", "Inject")
         # Both kinds of B3 read either form: together they need to do it once.
-        readers = dict.fromkeys(_READERS[name] for name in propagators if reads and name in _READERS)
-        self._readers = tuple(readers)
-        self._denials = _b3 in readers
+        names: dict[_Read, str] = {}
+        for name in propagators:
+            if reads and name in _READERS:
+                names.setdefault(_READERS[name], name)
+        self._readers = tuple(
+            (read, _IS_THERE[read], (name, "ok"), (name, "none"), (name, "invalid")) for read, name in names.items()
+        )
+        self._denials = _b3 in names
+        self._counts: ExtractCounts = {} if counts is None else counts
+        for _read, _is_there, *results in self._readers:
+            for result in results:
+                self._counts.setdefault(result, 0)
         self._writers = tuple(_WRITERS[name] for name in dict.fromkeys(propagators) if writes and name in _WRITERS)
         self._trusted_networks = Networks(trusted_networks) if trusted_networks else None
         self._link_untrusted = link_untrusted
@@ -76,10 +90,12 @@ class Propagation:
         trusted = self._trusted_networks is None or self._trusted_networks.contain(client_address)
         if not trusted and not self._link_untrusted:
             return NO_INBOUND
-        for read in self._readers:
+        for read, is_there, ok, none, invalid in self._readers:
             context = read(arguments)
             if context is not None:
+                self._counts[ok] += 1
                 return Inbound(context) if trusted else Inbound(None, context)
+            self._counts[invalid if is_there(arguments) else none] += 1
         return _DENIED if self._denials and trusted and _denied(arguments) else NO_INBOUND
 
     def inject(self, context: SpanContext) -> list[tuple[str, str]]:
@@ -146,13 +162,30 @@ def _b3_multi_variables(context: SpanContext) -> list[tuple[str, str]]:
     return [(name, value) for name, value in variables if value is not None]
 
 
-_READERS: dict[str, Callable[[Arguments], SpanContext | None]] = {
+def _has_b3(arguments: Arguments) -> bool:
+    """A decision alone (``b3: 0``, ``X-B3-Sampled``) is valid, and no context."""
+    single = arguments.get("b3")
+    return (isinstance(single, str) and len(single) > 1) or _has_text(arguments, "b3_traceid") or _has_text(arguments, "b3_spanid")
+
+
+def _has_text(arguments: Arguments, name: str) -> bool:
+    return isinstance(arguments.get(name), str) and arguments[name] != ""
+
+
+_READERS: dict[str, _Read] = {
     "tracecontext": _tracecontext,
     "b3": _b3,
     "b3multi": _b3,
     "jaeger": _jaeger,
     "xray": _xray,
 }
+_IS_THERE: dict[_Read, Callable[[Arguments], bool]] = {
+    _tracecontext: lambda arguments: _has_text(arguments, "traceparent_1"),
+    _b3: _has_b3,
+    _jaeger: lambda arguments: _has_text(arguments, "jaeger"),
+    _xray: lambda arguments: _has_text(arguments, "xray"),
+}
+"""Whether there is something that could be a context."""
 _WRITERS: dict[str, Callable[[SpanContext], list[tuple[str, str]]]] = {
     "b3": lambda context: [("b3", format_b3(context))],
     "b3multi": _b3_multi_variables,

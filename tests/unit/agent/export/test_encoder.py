@@ -20,7 +20,7 @@ from opentelemetry.trace import SpanContext as SdkSpanContext
 from opentelemetry.trace import SpanKind as SdkSpanKind
 from opentelemetry.trace import Status, StatusCode, TraceFlags, TraceState
 
-from haproxy_telemetry_agent.export import encoder as encoder_module
+from haproxy_telemetry_agent.export import protobuf as protobuf_module
 from haproxy_telemetry_agent.export.encoder import encode_request, encode_resource, encode_scope, encode_span
 from haproxy_telemetry_agent.tracing.context import SpanId, TraceId
 from haproxy_telemetry_agent.tracing.span import Attribute, Attributes, Event, Link, Span, SpanKind, SpanStatus
@@ -170,7 +170,7 @@ class TestSpan:
 
     def test_only_so_many_keys_are_remembered(self, monkeypatch: pytest.MonkeyPatch) -> None:
         remembered: dict[str, bytes] = {}
-        monkeypatch.setattr(encoder_module, "_KEYS", remembered)
+        monkeypatch.setattr(protobuf_module, "_KEYS", remembered)
         span = Span(*(getattr(A_SPAN, name) for name in Span.__struct_fields__))
         span.attributes = [(f"key{number}", number) for number in range(3000)]
         assert [*OtlpSpan.FromString(encode_span(span)).attributes] == key_values(span.attributes)

@@ -300,6 +300,27 @@ async def test_each_of_several_destinations_has_a_log_of_its_own(caplog: pytest.
     assert [record.name.rpartition("exporter.")[2] for record in caplog.records] == ["exporters[0]"]
 
 
+@pytest.mark.parametrize(
+    "result", [REJECTED, Result(Verdict.DELIVERED, "200", "too old", rejected_spans=1), Result(Verdict.RETRY, "503")]
+)
+async def test_what_is_exported_has_its_name_in_the_log(caplog: pytest.LogCaptureFixture, result: Result) -> None:
+    setup = Setup(Collector(result))
+    exporter = Exporter(
+        transport=setup.collector,
+        queue=SpanQueue(max_spans=9, max_bytes=99),
+        policy=BatchPolicy(1, DELAY, RETRY),
+        backoff=Backoff(random=lambda: 1.0),
+        observer=setup.counts,
+        items="log records",
+    )
+    exporter.start()
+    exporter.offer(b"1")
+    await exporter.close(1)
+    (line,) = caplog.messages
+    assert "1 log records" in line
+    assert "span" not in line
+
+
 class TestClose:
     async def test_what_is_queued_is_sent_without_waiting_for_more(self, started: Start, looptime: float) -> None:
         setup = started()
@@ -450,3 +471,243 @@ class TestShedding:
         setup.offer(MAX_BATCH)
         await asyncio.sleep(0.001)
         assert len(setup.collector.requests) == 1
+
+
+class MemorySpill:
+    """A spill that keeps its batches in memory, and has room for four that it has not kept yet if it ``hangs``."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[bytes]] = []
+        self.backlog: list[list[bytes]] = []
+        self.hangs = False
+        self.closed_with_seconds: float | None = None
+        self.delivered_count = 0
+        self.given_up_count = 0
+        self._is_taken = False
+        self._woken: Callable[[], None] = lambda: None
+
+    def start(self, woken: Callable[[], None]) -> None:
+        self._woken = woken
+        if self.batches:
+            woken()
+
+    @property
+    def has_room(self) -> bool:
+        return len(self.backlog) < 4
+
+    @property
+    def has_batch(self) -> bool:
+        return bool(self.batches) and not self._is_taken
+
+    def put(self, spans: list[bytes]) -> None:
+        (self.backlog if self.hangs else self.batches).append(spans)
+        self._woken()
+
+    def take(self) -> list[bytes] | None:
+        self._is_taken = bool(self.batches)
+        return self.batches[0] if self.batches else None
+
+    def settle(self, *, delivered: bool) -> None:
+        assert self._is_taken
+        count = len(self.batches.pop(0))
+        self.delivered_count += count if delivered else 0
+        self.given_up_count += 0 if delivered else count
+        self._is_taken = False
+
+    def put_back(self) -> None:
+        assert self._is_taken
+        self._is_taken = False
+
+    async def close(self, timeout_seconds: float) -> None:
+        self.closed_with_seconds = timeout_seconds
+
+    @property
+    def spans(self) -> list[bytes]:
+        return [span for batch in (*self.batches, *self.backlog) for span in batch]
+
+
+class SpillingSetup(Setup):
+    """An exporter with a spill, in which an earlier one has left some batches."""
+
+    def __init__(self, collector: Collector, *batches: list[bytes], max_queue: int = 100) -> None:
+        super().__init__(collector)
+        self.spill = MemorySpill()
+        self.spill.batches = [*batches]
+        self.offered += sum(map(len, batches))
+        self.exporter = Exporter(
+            transport=collector,
+            queue=SpanQueue(max_spans=max_queue, max_bytes=10_000),
+            policy=BatchPolicy(MAX_BATCH, DELAY, RETRY),
+            backoff=Backoff(random=lambda: 1.0, initial_seconds=1, max_seconds=30),
+            observer=self.counts,
+            spill=self.spill,  # type: ignore[arg-type]
+        )
+        self.exporter.start()
+
+    async def close(self, timeout_seconds: float = 1000) -> None:
+        await self.exporter.close(timeout_seconds)
+        assert self.collector.closed
+        assert self.offered == self.counts.exported_count + self.counts.dropped_counts.total() + len(self.spill.spans)
+
+    def sent(self) -> list[bytes]:
+        return [span for _time, spans in self.collector.requests for span in spans]
+
+
+class TestSpill:
+    async def test_what_finds_no_room_is_spilled_the_oldest_first_and_comes_back(self) -> None:
+        setup = SpillingSetup(Collector(*[UNAVAILABLE] * 2), max_queue=4)
+        setup.offer(20)
+        assert setup.counts.dropped_counts == {}
+        assert setup.spill.spans[:4] == [b"0", b"1", b"2", b"3"]
+        await asyncio.sleep(50)
+        assert sorted(set(setup.sent()), key=int) == [b"%d" % number for number in range(20)]
+        assert setup.counts.exported_count == 20
+        assert setup.spill.delivered_count == 18, "two of its six batches were queued when the others had gone"
+        await setup.close()
+
+    async def test_a_disk_that_can_not_keep_up_loses_as_without_a_spill(self) -> None:
+        setup = SpillingSetup(Collector(), max_queue=4)
+        setup.spill.hangs = True
+        setup.offer(20)
+        assert (len(setup.spill.backlog), setup.counts.dropped_counts) == (4, {"queue_full": 4})
+        await setup.close()
+
+    async def test_a_span_that_never_fits_is_lost(self) -> None:
+        setup = SpillingSetup(Collector())
+        setup.exporter.offer(bytes(10_001))
+        assert (setup.spill.spans, setup.counts.dropped_counts) == ([], {"queue_full": 1})
+
+    async def test_a_batch_that_was_tried_long_enough_is_spilled(self, caplog: pytest.LogCaptureFixture) -> None:
+        setup = SpillingSetup(Collector(*[UNAVAILABLE] * 8))
+        setup.offer(MAX_BATCH)
+        await asyncio.sleep(RETRY + 0.001)
+        assert setup.spill.spans == [b"0", b"1", b"2"]
+        assert "3 spans go to the spill (retry_exhausted)" in caplog.messages
+        await asyncio.sleep(100)
+        assert (setup.counts.exported_count, setup.counts.dropped_counts) == (3, {})
+        await setup.close()
+
+    async def test_what_an_earlier_agent_left_is_sent_at_once(self) -> None:
+        setup = SpillingSetup(Collector(), [b"a"], [b"b"])
+        await asyncio.sleep(0.001)
+        assert setup.collector.requests == [(0, [b"a"]), (0, [b"b"])]
+        await setup.close()
+
+    async def test_it_takes_turns_with_what_is_queued(self) -> None:
+        setup = SpillingSetup(Collector(seconds=1), [b"a"], [b"b"], [b"c"])
+        await asyncio.sleep(0.5)
+        setup.offer(2 * MAX_BATCH)
+        await asyncio.sleep(10)
+        first = [spans[0] for _time, spans in setup.collector.requests]
+        assert first == [b"a", b"3", b"b", b"6", b"c"]
+        await setup.close()
+
+    async def test_spans_that_come_meanwhile_wait_no_longer_than_the_delay(self) -> None:
+        setup = SpillingSetup(Collector(seconds=1), *[[b"%d" % number] for number in range(100, 120)])
+        await asyncio.sleep(0.5)
+        setup.offer(1)
+        await asyncio.sleep(DELAY + 2)
+        (time,) = [time for time, spans in setup.collector.requests if spans == [b"20"]]
+        assert time <= 0.5 + DELAY + 1
+        await setup.close()
+
+    async def test_what_is_not_taken_stays(self) -> None:
+        setup = SpillingSetup(Collector(*[UNAVAILABLE] * 3), [b"a"], [b"b"])
+        await asyncio.sleep(20)
+        assert [time for time, _spans in setup.collector.requests] == [0, 1, 3, 7, 7]
+        assert setup.sent() == [b"a"] * 4 + [b"b"]
+        assert (setup.spill.delivered_count, setup.counts.dropped_counts) == (2, {})
+        await setup.close()
+
+    async def test_what_is_rejected_is_lost_and_gone(self) -> None:
+        setup = SpillingSetup(Collector(REJECTED), [b"a"], [b"b"])
+        await asyncio.sleep(1)
+        assert (setup.spill.given_up_count, setup.spill.delivered_count) == (1, 1)
+        assert setup.counts.dropped_counts == {"rejected": 1}
+        await setup.close()
+
+    async def test_one_that_alone_is_never_taken_is_given_up(self) -> None:
+        class Choosy(Collector):
+            async def send(self, spans: list[bytes]) -> Result:
+                await super().send(spans)
+                return UNAVAILABLE if spans == [b"poison"] else DELIVERED
+
+        setup = SpillingSetup(Choosy(), [b"poison"], [b"good"])
+        for _ in range(100):
+            setup.offer(1)
+            await asyncio.sleep(DELAY + 1)
+        assert setup.counts.dropped_counts == {"retry_exhausted": 1}
+        assert (setup.spill.given_up_count, setup.spill.delivered_count) == (1, 1)
+        await setup.close()
+
+    async def test_but_not_while_nothing_else_is_taken_either(self) -> None:
+        setup = SpillingSetup(Collector(*[UNAVAILABLE] * 1000), [b"a"])
+        await asyncio.sleep(20 * RETRY)
+        assert (setup.spill.spans, setup.counts.dropped_counts) == ([b"a"], {})
+        await setup.close()
+
+    @pytest.mark.parametrize("queued", [0, 1, MAX_BATCH, 4 * MAX_BATCH])
+    async def test_at_the_end_one_try_is_enough(self, queued: int, looptime: float) -> None:
+        setup = SpillingSetup(Collector(*[UNAVAILABLE] * 100))
+        setup.offer(MAX_BATCH)
+        await asyncio.sleep(0.5)
+        setup.offer(queued)
+        await setup.close(timeout_seconds=10)
+        assert (looptime, len(setup.collector.requests)) == (0.5, 2)
+        assert len(setup.spill.spans) == MAX_BATCH + queued
+        assert setup.counts.dropped_counts == {}
+
+    async def test_at_the_end_a_collector_that_hangs_leaves_time_to_write(self, looptime: float) -> None:
+        setup = SpillingSetup(Collector(seconds=1000))
+        setup.offer(MAX_BATCH + 1)
+        await setup.close(timeout_seconds=10)
+        assert looptime == 9
+        assert setup.spill.closed_with_seconds == 1
+        assert len(setup.spill.spans) == MAX_BATCH + 1
+
+    async def test_at_the_end_what_is_on_disk_is_left_there(self) -> None:
+        setup = SpillingSetup(Collector(seconds=1), *[[b"%d" % number] for number in range(100)])
+        await asyncio.sleep(0.5)
+        setup.offer(1)
+        await setup.close(timeout_seconds=10)
+        assert setup.sent() == [b"0", b"100"]
+
+    async def test_at_the_end_a_batch_that_is_being_sent_stays_on_disk(self) -> None:
+        setup = SpillingSetup(Collector(seconds=1000), [b"a"])
+        await asyncio.sleep(1)
+        await setup.close(timeout_seconds=10)
+        assert setup.spill.spans == [b"a"]
+
+    async def test_a_batch_that_is_gone_when_its_turn_comes(self) -> None:
+        setup = SpillingSetup(Collector(), [b"a"])
+        setup.spill.batches.clear()
+        setup.offered = 0
+        await asyncio.sleep(1)
+        setup.offer(1)
+        await asyncio.sleep(DELAY + 0.001)
+        assert setup.sent() == [b"0"]
+        await setup.close()
+
+
+@given(
+    script=st.lists(RESULTS, max_size=8),
+    seconds=st.floats(0, 10),
+    offers=st.lists(st.tuples(st.integers(1, 9), st.floats(0, 200)), max_size=6),
+    left=st.integers(0, 3),
+    hangs=st.booleans(),
+)
+async def test_with_a_spill_every_span_is_exported_or_counted_or_on_disk(
+    script: list[Result], seconds: float, offers: list[tuple[int, float]], left: int, hangs: bool
+) -> None:
+    setup = SpillingSetup(Collector(*script, seconds=seconds), *[[b"left"]] * left, max_queue=4)
+    setup.spill.hangs = hangs
+    for count, pause_seconds in offers:
+        setup.offer(count)
+        await asyncio.sleep(pause_seconds)
+    await setup.close(timeout_seconds=5)
+    worker = setup.exporter._task
+    assert worker is not None
+    assert worker.cancelled() or worker.exception() is None
+    assert setup.counts.dropped_counts.keys() <= {"queue_full", "rejected", "retry_exhausted"}
+    if not hangs:
+        assert setup.counts.dropped_counts.keys() <= {"rejected", "retry_exhausted"}

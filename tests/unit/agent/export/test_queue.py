@@ -15,6 +15,12 @@ def test_either_bound_alone_is_enough_to_refuse() -> None:
     assert (len(queue), queue.size_bytes, queue.dropped_count) == (2, 10, 3)
 
 
+def test_it_says_beforehand_whether_a_span_would_be_lost() -> None:
+    queue = SpanQueue(max_spans=2, max_bytes=10)
+    for size in (11, 6, 5, 4, 0):
+        assert queue.has_room(size) is not bool(queue.offer(b"x" * size))
+
+
 class TestDropOldest:
     def test_as_many_as_the_newest_needs_make_room(self) -> None:
         queue = SpanQueue(max_spans=3, max_bytes=10, drop_oldest=True)

@@ -1,5 +1,7 @@
 """Which answers are worth another try, and when."""
 
+from datetime import UTC, datetime
+
 import grpc
 import pytest
 from hypothesis import given
@@ -43,12 +45,24 @@ def test_verdict_of_a_grpc_status(code: str, has_retry_info: bool) -> None:
         ("-1", None),
         ("1.5", None),
         ("soon", None),
-        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", 20.0),
+        ("Wednesday, 21-Oct-26 07:28:00 GMT", 20.0),
+        ("Wed Oct 21 07:28:00 2026", 20.0),
+        ("Wed, 21 Oct 2026 07:28:00 -0000", 20.0),
+        ("Wed, 21 Oct 2026 09:28:00 +0200", 20.0),
+        ("Wed, 21 Oct 2026 07:27:00 GMT", 0.0),
+        ("Wed, 99 Oct 2026 07:28:00 GMT", None),
         pytest.param("²", None),
     ],
 )
 def test_retry_after(header: str | None, seconds: float | None) -> None:
-    assert parse_retry_after(header) == seconds
+    now = datetime(2026, 10, 21, 7, 27, 40, tzinfo=UTC)
+    assert parse_retry_after(header, now.timestamp()) == seconds
+
+
+@given(header=st.text(max_size=40), now_unix_seconds=st.floats(0, 4e9))
+def test_any_retry_after_is_read_or_nothing(header: str, now_unix_seconds: float) -> None:
+    assert (parse_retry_after(header, now_unix_seconds) or 0) >= 0
 
 
 def test_steps_double_up_to_a_limit() -> None:

@@ -21,6 +21,8 @@ DEFAULT = parse_settings({})
         ({"listen": {"http": "127.0.0.1:1"}}, [], ["listen.http"]),
         ({"metrics": {"requests": True}}, [], ["metrics.requests"]),
         ({"limits": {"maxConnections": 3}}, [], ["limits.maxConnections"]),
+        ({"logs": {"enabled": True, "timeout": "3s"}}, [], ["logs.enabled", "logs.timeout"]),
+        ({"logs": {"timeout": "3s"}}, ["logs.timeout"], []),
         ({"exporter": {"type": "none"}, "resource": {"serviceName": "a"}}, ["resource.serviceName"], ["exporter.type"]),
         ({"exporter": {"timeout": "3s"}, "exporters": [{"type": "console"}]}, [], ["exporter.timeout", "exporters"]),
         ({"exporter": {"timeout": "3s"}, "exporters": [{"type": "none"}]}, ["exporter.timeout", "exporters"], []),
@@ -30,6 +32,21 @@ DEFAULT = parse_settings({})
 def test_fields_are_named(document: dict[str, Any], live: list[str], restart: list[str]) -> None:
     change = compare_settings(DEFAULT, parse_settings(document))
     assert (change.live, change.restart) == (live, restart)
+
+
+def test_a_spill_stays_as_it_was_and_the_rest_of_its_destination_changes() -> None:
+    other = {"type": "console", "spill": {"maxBytes": 2_000_000}}
+    running = parse_settings({"exporter": {"spill": {"directory": "/a"}}, "exporters": [other, {"type": "none"}]})
+    wanted = parse_settings(
+        {
+            "exporter": {"timeout": "3s", "spill": {"directory": "/b"}},
+            "exporters": [{"type": "console", "spill": {"directory": "/c"}}],
+        }
+    )
+    change = compare_settings(running, wanted)
+    assert change.effective == parse_settings({"exporter": {"timeout": "3s", "spill": {"directory": "/a"}}, "exporters": [other]})
+    assert change.live == ["exporter.timeout", "exporters"]
+    assert change.restart == ["exporter.spill.directory", "exporters[0].spill.directory", "exporters[0].spill.maxBytes"]
 
 
 def test_what_needs_a_restart_stays_as_it_was() -> None:

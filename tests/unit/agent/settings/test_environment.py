@@ -1,6 +1,6 @@
 """``OTEL_*`` variables by the rules of the OpenTelemetry specification: what can't be understood is warned of, never fatal."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -10,10 +10,12 @@ from haproxy_telemetry_agent.settings import environment as environment_module
 from haproxy_telemetry_agent.settings.environment import read_environment
 from haproxy_telemetry_agent.settings.sources import load_settings
 
-OTLP, TRACES = "OTEL_EXPORTER_OTLP_", "OTEL_EXPORTER_OTLP_TRACES_"
+OTLP, TRACES, LOGS = "OTEL_EXPORTER_OTLP_", "OTEL_EXPORTER_OTLP_TRACES_", "OTEL_EXPORTER_OTLP_LOGS_"
+OF_LOGS = ("PROTOCOL", "COMPRESSION", "TIMEOUT", "HEADERS", "CERTIFICATE", "CLIENT_CERTIFICATE", "CLIENT_KEY", "INSECURE")
 VARIABLES = sorted(
     {name for _field, names, _parse in environment_module._VARIABLES for name in names}
     | {"OTEL_TRACES_SAMPLER_ARG", "OTEL_PROPAGATORS", "OTEL_TRACES_EXPORTER", f"{OTLP}INSECURE", f"{TRACES}INSECURE"}
+    | {f"{LOGS}{suffix}" for suffix in OF_LOGS}
 )
 
 
@@ -68,6 +70,13 @@ def value_at(document: dict[str, Any], field: str) -> Any:
         ("OTEL_SPAN_LINK_COUNT_LIMIT", "2", "spans.limits.linkCount", 2),
         ("OTEL_METRIC_EXPORT_INTERVAL", "5000", "metrics.push.interval", "5000ms"),
         (f"{OTLP}METRICS_ENDPOINT", "http://collector:4318/m", "metrics.push.endpoint", "http://collector:4318/m"),
+        ("OTEL_LOGS_EXPORTER", "OTLP", "logs.enabled", True),
+        ("OTEL_LOGS_EXPORTER", "none", "logs.enabled", False),
+        (f"{LOGS}ENDPOINT", "http://collector:4318/l", "logs.endpoint", "http://collector:4318/l"),
+        ("OTEL_BLRP_SCHEDULE_DELAY", "200", "logs.batch.delay", "200ms"),
+        ("OTEL_BLRP_EXPORT_TIMEOUT", "30000", "logs.batch.retry", "30000ms"),
+        ("OTEL_BLRP_MAX_QUEUE_SIZE", "2048", "logs.batch.maxQueueRecords", 2048),
+        ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "512", "logs.batch.maxBatchRecords", 512),
         ("OTEL_METRICS_EXEMPLAR_FILTER", "trace_based", "metrics.exemplars", True),
         ("OTEL_METRICS_EXEMPLAR_FILTER", "always_off", "metrics.exemplars", False),
         ("OTEL_LOG_LEVEL", "WARN", "log.level", "warn"),
@@ -107,6 +116,8 @@ def test_empty_is_unset(variable: str, text: str) -> None:
         ("OTEL_BSP_MAX_QUEUE_SIZE", "0", "a whole number of at least 1"),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1e3", "a whole number of at least 1"),
         ("OTEL_METRICS_EXPORTER", "console", "one of prometheus, otlp, none"),
+        ("OTEL_LOGS_EXPORTER", "console", "one of otlp, none"),
+        ("OTEL_BLRP_MAX_QUEUE_SIZE", "0", "a whole number of at least 1"),
         ("OTEL_METRICS_EXEMPLAR_FILTER", "always_on", "one of trace_based, always_off"),
         ("OTEL_TRACES_SAMPLER", "two words", "one of always_on, always_off, traceidratio"),
         ("OTEL_TRACES_SAMPLER", "a=b", "one of always_on, always_off, traceidratio"),
@@ -198,6 +209,85 @@ class TestHeaders:
         document, _sources, (warning,) = read_environment({variable: text})
         assert document == {}
         assert warning == f"{variable} is ignored: expected name=value,name=value with percent-encoded values"
+
+
+class TestLogs:
+    """The access log has variables of its own over the general ones; those of traces are not for it."""
+
+    ON: ClassVar[dict[str, str]] = {"OTEL_LOGS_EXPORTER": "otlp"}
+
+    def logs(self, environ: dict[str, str]) -> dict[str, Any]:
+        document, sources, warnings = read_environment(self.ON | environ)
+        assert warnings == []
+        assert {name for field, name in sources.items() if field.startswith("logs.")} <= {*self.ON, *environ}
+        logs: dict[str, Any] = document["logs"]
+        assert logs.pop("enabled") is True
+        return logs
+
+    @pytest.mark.parametrize(
+        ("name", "text", "field", "value"),
+        [
+            ("PROTOCOL", "grpc", "protocol", "grpc"),
+            ("COMPRESSION", "none", "compression", "none"),
+            ("TIMEOUT", "7", "timeout", "7ms"),
+            ("HEADERS", "a=b", "headers", [{"name": "a", "value": "b"}]),
+            ("CERTIFICATE", "/ca", "tls", {"caFile": "/ca"}),
+            ("CLIENT_KEY", "/key", "tls", {"keyFile": "/key"}),
+        ],
+    )
+    def test_its_own_one_counts(self, name: str, text: str, field: str, value: object) -> None:
+        assert self.logs({LOGS + name: text}) == {field: value}
+        others = {"PROTOCOL": "http/protobuf", "COMPRESSION": "gzip", "HEADERS": "c=d"}.get(name, "9")
+        own = self.logs({LOGS + name: text, OTLP + name: others, TRACES + name: others})
+        assert own[field] == value
+
+    @pytest.mark.parametrize("name", OF_LOGS)
+    def test_a_general_one_comes_by_way_of_the_exporter(self, name: str) -> None:
+        assert self.logs({OTLP + name: {"PROTOCOL": "grpc", "COMPRESSION": "none", "HEADERS": "a=b"}.get(name, "1")}) == {}
+
+    @pytest.mark.parametrize(
+        ("name", "of_traces", "general", "field", "value"),
+        [
+            ("PROTOCOL", "grpc", "http/protobuf", "protocol", "http/protobuf"),
+            ("COMPRESSION", "gzip", "none", "compression", "none"),
+            ("TIMEOUT", "1", "2", "timeout", "2ms"),
+            ("HEADERS", "a=traces", "a=general", "headers", [{"name": "a", "value": "general"}]),
+            ("CERTIFICATE", "/traces", "/general", "tls", {"caFile": "/general"}),
+        ],
+    )
+    def test_a_general_one_counts_where_traces_have_their_own(
+        self, name: str, of_traces: str, general: str, field: str, value: object
+    ) -> None:
+        assert self.logs({TRACES + name: of_traces, OTLP + name: general}) == {field: value}
+
+    @pytest.mark.parametrize(
+        ("name", "of_traces", "field", "value"),
+        [
+            ("PROTOCOL", "grpc", "protocol", "http/protobuf"),
+            ("COMPRESSION", "none", "compression", "gzip"),
+            ("TIMEOUT", "1", "timeout", "10s"),
+            ("HEADERS", "authorization=s3cret", "headers", []),
+            ("CLIENT_CERTIFICATE", "/traces", "tls", {}),
+        ],
+    )
+    def test_one_of_traces_alone_is_not_for_it(self, name: str, of_traces: str, field: str, value: object) -> None:
+        assert self.logs({TRACES + name: of_traces}) == {field: value}
+
+    def test_nobody_looks_at_them_without_need(self) -> None:
+        environ = {f"{LOGS}{name}": "nonsense" for name in OF_LOGS} | {f"{TRACES}HEADERS": "a=b"}
+        document, _sources, warnings = read_environment(environ)
+        assert "logs" not in document
+        assert warnings == []
+        assert "logs" in read_environment(environ, logs=True)[0]
+
+    @pytest.mark.parametrize(("insecure", "scheme"), [("", "https"), ("true", "http")])
+    def test_an_endpoint_of_grpc_may_be_without_a_scheme(self, insecure: str, scheme: str) -> None:
+        environ = {f"{LOGS}PROTOCOL": "grpc", f"{LOGS}ENDPOINT": "logs:4317", f"{LOGS}INSECURE": insecure}
+        assert self.logs(environ) == {"protocol": "grpc", "endpoint": f"{scheme}://logs:4317/"}
+
+    def test_a_warning_never_shows_a_header(self) -> None:
+        _document, _sources, (warning,) = read_environment(self.ON | {f"{LOGS}HEADERS": "s3cret"})
+        assert warning == f"{LOGS}HEADERS is ignored: expected name=value,name=value with percent-encoded values"
 
 
 class TestExporters:

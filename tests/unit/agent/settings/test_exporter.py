@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from haproxy_telemetry_agent.settings import SettingsError
-from haproxy_telemetry_agent.settings.exporter import Exporter, check_exporter
+from haproxy_telemetry_agent.settings.exporter import Exporter, Spill, check_exporter, check_spills
 
 FILE = {"path": "/traces.jsonl"}
 
@@ -43,6 +43,13 @@ def test_what_does_not_go_together(document: dict[str, Any], error: str) -> None
     with pytest.raises(SettingsError) as raised:
         check_exporter(msgspec.convert(document, Exporter), "exporters[3]")
     assert str(raised.value) == f"exporters[3].{error}"
+
+
+def test_two_destinations_with_one_directory() -> None:
+    destinations = [(f"exporters[{index}]", Exporter(spill=Spill(directory=path))) for index, path in enumerate([None, "/a", "/b"])]
+    check_spills([*destinations, ("exporter", Exporter())])
+    with pytest.raises(SettingsError, match=r"^exporter\.spill\.directory: '/a/': is that of exporters\[1\]: each destination"):
+        check_spills([*destinations, ("exporter", Exporter(spill=Spill(directory="/a/")))])
 
 
 @pytest.mark.parametrize("name", ["a!b", "grpc-timeout", "GRPC-x", "a|b"])

@@ -18,7 +18,11 @@ Document = dict[str, Any]
 WHOLE_FILE = """
 profile: Standard
 processingTimeout: 5ms
-listen: {spop: "unix:/run/spoa.sock", records: "[::1]:10514", http: ":9464"}
+listen:
+  spop: unix:/run/spoa.sock
+  records: "[::1]:10514"
+  http: ":9464"
+  httpTls: {certificateFile: /http-cert, keyFile: /http-key, clientCaFile: /http-ca}
 exporter:
   type: file
   endpoint: https://collector:4318
@@ -29,6 +33,7 @@ exporter:
   headers: [{name: X-Api-Key, value: "s3cret, with spaces", valueFile: null}]
   tls: {caFile: /ca, certificateFile: /cert, keyFile: /key, insecureSkipVerify: false}
   batch: {maxQueueSpans: 10, maxQueueBytes: 1024, maxBatchSpans: 10, dropPolicy: Oldest, delay: 0s, retry: 1m}
+  spill: {directory: /var/lib/spill, maxBytes: 1048576}
   file: {path: /traces.jsonl, maxBytes: 65536}
   plugin:
 exporters: []
@@ -83,6 +88,16 @@ metrics:
   exemplars: false
   excludedRequests: false
   push: {enabled: false, endpoint: "http://collector:4318/v1/metrics", interval: 10s}
+logs:
+  enabled: true
+  excludedRequests: true
+  endpoint: https://logs:4318/custom
+  protocol: http/protobuf
+  compression: gzip
+  timeout: 2s
+  headers: [{name: X-Logs, value: s3cret, valueFile: null}]
+  tls: {caFile: /ca2, certificateFile: /cert2, keyFile: /key2, insecureSkipVerify: false}
+  batch: {maxQueueRecords: 11, maxQueueBytes: 1025, maxBatchRecords: 11, dropPolicy: Oldest, delay: 3s, retry: 2m}
 minilanguage:
   maxExchanges: 1
   maxBytes: 1048576
@@ -186,6 +201,11 @@ class TestErrors:
             ("exporter.protocol", "http/json", "expected one of http/protobuf, grpc"),
             ("exporter.type", "zipkin", "expected one of otlp, console, file, plugin, none"),
             ("exporter.batch.dropPolicy", "Random", "expected one of Newest, Oldest"),
+            ("exporter.file.path", "", "expected a path"),
+            ("exporter.file.path", "/a\0b", "expected a path"),
+            ("exporter.spill.directory", "spill", "expected an absolute path"),
+            ("exporter.spill.directory", "/sp\0ill", "expected an absolute path"),
+            ("exporter.spill.maxBytes", 1000, "expected a whole number >= 1048576"),
             ("exporter.file.maxBytes", 1, "expected a whole number >= 65536"),
             ("exporter.compression", "zstd", "expected one of none, gzip"),
             ("exporter.timeout", "10", "expected a whole number with us, ms, s or m, such as 10s"),
@@ -357,8 +377,12 @@ def defaults_of(reference: Document) -> Document:
 
 def schema_paths(reference: Document) -> Document:
     """A document with every key that the schema knows."""
-    fields = definition_of(reference)["properties"]
-    return {name: schema_paths(field) if "$ref" in field else None for name, field in fields.items()}
+    document: Document = {}
+    for name, field in definition_of(reference)["properties"].items():
+        # What may also be null is one of two alternatives.
+        mapping = next((kind for kind in [field, *field.get("anyOf", [])] if "$ref" in kind), None)
+        document[name] = None if mapping is None else schema_paths(mapping)
+    return document
 
 
 def leaves(node: object, path: str = "") -> set[tuple[str, str]]:

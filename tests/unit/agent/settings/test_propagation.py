@@ -57,6 +57,14 @@ def test_valid(fields: dict[str, Any]) -> None:
             "propagation.propagators: ['none', 'b3']: none excludes all others: drop it or them",
         ),
         ({"propagators": ["b3", "xray", "b3"]}, "propagation.propagators[2]: 'b3': stands there already: drop one"),
+        (
+            {"linkUntrusted": True, "trustedNetworks": ["10.0.0.0/8"], "mode": "Inject"},
+            "propagation.linkUntrusted: true: with mode: Inject no context is read that could be linked: drop one of them",
+        ),
+        (
+            {"linkUntrusted": True, "trustedNetworks": ["10.0.0.0/8"], "propagators": ["none"]},
+            "propagation.linkUntrusted: true: with propagators: [none] no context is read that could be linked: drop one of them",
+        ),
         ({"linkUntrusted": True}, "propagation.linkUntrusted: true: everybody is trusted: set propagation.trustedNetworks"),
         ({"baggageAttributes": ["a b"]}, "propagation.baggageAttributes[0]: 'a b': expected a baggage key, such as tenant"),
         (

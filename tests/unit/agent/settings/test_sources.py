@@ -7,6 +7,7 @@ import pytest
 
 from haproxy_telemetry_agent.settings import Settings, SettingsError
 from haproxy_telemetry_agent.settings.environment import read_environment
+from haproxy_telemetry_agent.settings.exporter import Tls
 from haproxy_telemetry_agent.settings.sources import Loaded, _fit_together, load_settings
 
 ENDPOINT, TRACES_ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
@@ -54,6 +55,38 @@ def test_file_over_environment(load: Load) -> None:
 def test_a_list_of_the_file_replaces_the_whole_list_of_the_environment(load: Load) -> None:
     loaded = load("exporter: {headers: [{name: file, value: x}]}", OTEL_EXPORTER_OTLP_HEADERS="env=y")
     assert [header.name for header in loaded.settings.exporter.headers] == ["file"]
+
+
+class TestLogs:
+    """What the access log takes from ``exporter`` is what the file says there, if it does."""
+
+    TRACES = "OTEL_EXPORTER_OTLP_TRACES_"
+
+    def test_a_file_beats_what_would_keep_it_from_that(self, load: Load) -> None:
+        environ = {f"{self.TRACES}HEADERS": "a=b", f"{self.TRACES}TIMEOUT": "1", f"{self.TRACES}CERTIFICATE": "/ca"}
+        text = "{logs: {enabled: true}, exporter: {headers: [{name: c, value: d}], tls: {caFile: /file}}}"
+        logs, sources = load(text, **environ).settings.logs, load(text, **environ).sources
+        assert (logs.headers, logs.tls, logs.timeout) == (None, None, "10s")
+        assert sources["logs.timeout"] == f"{self.TRACES}TIMEOUT"
+        assert not {"logs.headers", "logs.tls"} & sources.keys()
+
+    def test_but_not_its_own_variables(self, load: Load) -> None:
+        text = "{logs: {enabled: true, batch: {delay: 2s}}, exporter: {timeout: 3s, batch: {delay: 5s}}}"
+        logs = load(text, OTEL_EXPORTER_OTLP_LOGS_TIMEOUT="7", OTEL_BLRP_EXPORT_TIMEOUT="8").settings.logs
+        assert (logs.timeout, logs.batch.delay, logs.batch.retry) == ("7ms", "2s", "8ms")
+
+    def test_half_a_certificate_is_ignored(self) -> None:
+        environ = {"OTEL_LOGS_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY": "/key"}
+        settings, _sources, (warning,) = load_settings(None, environ)
+        assert (settings.logs.tls, settings.exporter.tls) == (Tls(), Tls())
+        assert warning.startswith("OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY is ignored: a certificate and its key belong together")
+
+    def test_a_batch_is_made_to_fit(self) -> None:
+        settings, _sources, warnings = load_settings(None, {"OTEL_BLRP_MAX_QUEUE_SIZE": "9"})
+        assert (settings.logs.batch.max_batch_records, settings.exporter.batch.max_batch_spans) == (9, 2_048)
+        assert warnings == []
+        _settings, _sources, (warning,) = load_settings(None, {"OTEL_BLRP_MAX_EXPORT_BATCH_SIZE": "50000"})
+        assert warning == "a batch of 50000 records does not fit in a queue of 20480: it is made as small"
 
 
 class TestTogether:

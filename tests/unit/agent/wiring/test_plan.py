@@ -15,6 +15,7 @@ from haproxy_telemetry_agent.wiring.plan import Plan, haproxy_address
         ("agent.example:12345", "agent.example:12345"),
         ("[::1]:12345", "[::1]:12345"),
         ("[fd00::7]:12345", "[fd00::7]:12345"),
+        ("unix:/run/my spoa's.sock", r"'unix@/run/my spoa'\''s.sock'"),
         # What is no address to connect to.
         (":12345", "127.0.0.1:12345"),
         ("*:12345", "127.0.0.1:12345"),

@@ -12,7 +12,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from haproxy_telemetry_agent.tracing.context import SpanContext, SpanId, TraceId
-from haproxy_telemetry_agent.tracing.propagation.propagation import NO_INBOUND, Inbound, Mode, Propagation
+from haproxy_telemetry_agent.tracing.propagation.propagation import NO_INBOUND, ExtractCounts, Inbound, Mode, Propagation
 from haproxy_telemetry_agent.tracing.propagation.tracecontext import format_traceparent
 from haproxy_telemetry_agent.wiring.formats import FORMATS, PROPAGATORS
 from haproxy_telemetry_agent.wiring.propagation import injection_lines
@@ -35,6 +35,55 @@ SPOP_VALUES = st.one_of(
 def sent(context: SpanContext, *propagators: str) -> dict[str, object]:
     """The arguments of the next agent: a variable has the name of the argument its header comes back in."""
     return {**dict(Propagation(propagators).inject(context))}
+
+
+class TestCounts:
+    """Each propagator that is asked counts once: it found a context, no header, or a header without one."""
+
+    @pytest.mark.parametrize(
+        ("propagators", "arguments", "counted"),
+        [
+            (["tracecontext"], TRACEPARENT, {"tracecontext ok"}),
+            (["tracecontext"], {}, {"tracecontext none"}),
+            (["tracecontext"], {"traceparent_1": "", "tracestate_1": "a=1"}, {"tracecontext none"}),
+            (["tracecontext"], {"traceparent_1": 7}, {"tracecontext none"}),
+            (["tracecontext"], {"traceparent_1": "garbage"}, {"tracecontext invalid"}),
+            (["tracecontext"], {**TRACEPARENT, "traceparent_2": f"00-{TRACE}-{SPAN}-01"}, {"tracecontext invalid"}),
+            (["b3", "b3multi"], MULTI, {"b3 ok"}),
+            (["b3multi"], {}, {"b3multi none"}),
+            (["b3"], {"b3": "0"}, {"b3 none"}),
+            (["b3"], {"b3": "d"}, {"b3 none"}),
+            (["b3"], {"b3_sampled": "0"}, {"b3 none"}),
+            (["b3"], {"b3": "garbage"}, {"b3 invalid"}),
+            (["b3"], {"b3_traceid": TRACE}, {"b3 invalid"}),
+            (["b3"], {"b3_spanid": SPAN}, {"b3 invalid"}),
+            (["jaeger"], {"jaeger": "1:2"}, {"jaeger invalid"}),
+            (["xray"], {"xray": "Root=1"}, {"xray invalid"}),
+            (["jaeger", "xray"], {}, {"jaeger none", "xray none"}),
+            (["b3", "tracecontext", "xray"], {**TRACEPARENT, "b3": "garbage"}, {"b3 invalid", "tracecontext ok"}),
+            (["none"], TRACEPARENT, set()),
+        ],
+    )
+    def test_once(self, propagators: list[str], arguments: dict[str, object], counted: set[str]) -> None:
+        counts: ExtractCounts = {}
+        Propagation(propagators, counts=counts).extract(arguments)
+        assert {" ".join(key) for key, count in counts.items() if count} == counted
+        assert sum(counts.values()) == len(counted)
+
+    def test_what_may_occur_is_there_and_what_was_counted_stays(self) -> None:
+        counts: ExtractCounts = {("b3", "ok"): 5}
+        Propagation(["tracecontext", "baggage"], counts=counts)
+        assert counts == {("b3", "ok"): 5} | {("tracecontext", result): 0 for result in ("ok", "none", "invalid")}
+        Propagation(["tracecontext", "b3"], mode="Inject", counts=counts)
+        assert len(counts) == 4
+
+    def test_a_client_that_nobody_believes_is_not_counted(self) -> None:
+        counts: ExtractCounts = {}
+        address = IPv4Address("192.0.2.1")
+        Propagation(trusted_networks=["10.0.0.0/8"], counts=counts).extract(TRACEPARENT, address)
+        assert sum(counts.values()) == 0
+        Propagation(trusted_networks=["10.0.0.0/8"], link_untrusted=True, counts=counts).extract(TRACEPARENT, address)
+        assert counts["tracecontext", "ok"] == 1
 
 
 class TestTracecontext:
