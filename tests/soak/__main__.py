@@ -44,6 +44,9 @@ async def soak(found: FoundHAProxy, arguments: argparse.Namespace, seconds: floa
                     # From the second round on the worker lives.
                     if fault.kills and first_rss_bytes:
                         continue
+                    if fault.needs_disk and stage.disk is None:
+                        _say(f"{found}: {name}: left out, this user may not mount a small disk")
+                        continue
                     outcome = await try_fault(stage, name, fault, arguments.seconds)
                     outcomes.setdefault(name, []).append(outcome)
                     complaints += [f"{found}: {name}: {complaint}" for complaint in outcome.complaints]

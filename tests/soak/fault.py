@@ -5,6 +5,7 @@ docs/export.md), and where that is nothing, nothing.
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping
@@ -28,8 +29,8 @@ class Loss(Enum):
     """Which spans may be lost."""
 
     NONE = auto()
-    REFUSED = auto()
-    """What the collector refused: as many as are counted as dropped."""
+    DROPPED = auto()
+    """What the agent drops, because the collector refuses it or there is no room: as many as it counts."""
     RECORDS = auto()
     """Records that HAProxy lost: both spans of an exchange, and the agent's metrics show how many."""
     MEMORY = auto()
@@ -52,6 +53,8 @@ class Fault:
     collector's answer was lost; HAProxy (from 3.0 on) the last record, if the agent was killed."""
     kills: bool = False
     """Whether another worker is there afterwards: whoever looks for what grows must have some time without."""
+    needs_disk: bool = False
+    """Whether the stage must have a small disk."""
     in_short: bool = True
     """Whether the short form has it, too."""
 
@@ -122,6 +125,26 @@ async def _collector_away(stage: Stage, seconds: float) -> None:
         await stage.collector.start()
 
 
+def _collector_away_and_little_room(*, disk_full: bool) -> Act:
+    """The queue is so small that spans go to the disk."""
+
+    async def act(stage: Stage, seconds: float) -> None:
+        assert stage.disk is not None
+        await stage.change_batch(maxQueueSpans=64, maxBatchSpans=32)
+        filler = stage.disk / "filler"
+        if disk_full:
+            with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+                while file.write(bytes(4096)):
+                    pass
+        try:
+            await _collector_away(stage, seconds)
+        finally:
+            filler.unlink(missing_ok=True)
+            await stage.change_batch()
+
+    return act
+
+
 def _collector(trouble: Trouble) -> Act:
     async def act(stage: Stage, seconds: float) -> None:
         stage.collector.trouble = trouble
@@ -154,7 +177,11 @@ FAULTS: Mapping[str, Fault] = {
     "collector away": Fault(act=_collector_away),
     "collector slow": Fault(act=_collector(Trouble.SLOW)),
     "collector unavailable (503)": Fault(act=_collector(Trouble.UNAVAILABLE)),
-    "collector refuses (400)": Fault(act=_collector(Trouble.REFUSING), loss=Loss.REFUSED),
+    "collector refuses (400)": Fault(act=_collector(Trouble.REFUSING), loss=Loss.DROPPED),
+    "collector away, spans on disk": Fault(act=_collector_away_and_little_room(disk_full=False), needs_disk=True, in_short=False),
+    "collector away, disk full": Fault(
+        act=_collector_away_and_little_room(disk_full=True), loss=Loss.DROPPED, needs_disk=True, in_short=False
+    ),
     "collector cuts its answers": Fault(act=_collector(Trouble.CUTTING), twice=True),
     "HAProxy reloaded 20 times": Fault(act=_reloaded(20), loss=Loss.RECORDS),
 }

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from textwrap import indent
 
@@ -20,6 +22,7 @@ from support.ports import ADDRESS, free_port
 __all__ = ["BATCH_DELAY_SECONDS", "Stage", "open_stage"]
 
 BATCH_DELAY_SECONDS = 0.2
+_BATCH = {"delay": f"{round(BATCH_DELAY_SECONDS * 1000)}ms"}
 _RING_BYTES = 262_144
 """A quarter of what users have, so that it can be filled in seconds: some 380 records."""
 
@@ -35,6 +38,7 @@ class Stage:
         version: tuple[int, int],
         collector: TroubledCollector,
         load: TracedLoad,
+        disk: Path | None,
         processing_timeout_seconds: float,
     ) -> None:
         self.agent = agent
@@ -43,6 +47,8 @@ class Stage:
         """HAProxy's, as (2, 6)."""
         self.collector = collector
         self.load = load
+        self.disk = disk
+        """A small one for the agent's spill; None where this user may not mount any."""
         self.processing_timeout_seconds = processing_timeout_seconds
         self.ledger = Ledger()
 
@@ -75,6 +81,15 @@ class Stage:
         except (aiohttp.ClientError, OSError, TimeoutError):
             return None
 
+    async def change_batch(self, **batch: object) -> None:
+        """Has the agent take other settings of its batches and queue."""
+        ok = 'config_reloads_total{result="ok"}'
+        before = (await self.agent.metrics())[ok]
+        self.agent.settings["exporter"]["batch"] = {**_BATCH, **batch}
+        self.agent.write_settings()
+        self.agent.process.send_signal(signal.SIGHUP)
+        await self.agent.wait_for_metric(ok, before + 1)
+
     def read_spans(self) -> None:
         """Puts what has arrived into the ledger."""
         spans, self.collector.spans[:] = list(self.collector.spans), []
@@ -105,6 +120,20 @@ backend app
 {agent.wiring("sections").replace("size 1048576", f"size {_RING_BYTES}")}"""
 
 
+@contextlib.contextmanager
+def _small_disk(folder: Path) -> Iterator[Path | None]:
+    """A disk of 1 MiB in memory; None if it can't be."""
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder], check=False, capture_output=True)
+    if mounted.returncode:
+        yield None
+        return
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
 def _server_config(port: int) -> str:
     """An HAProxy is the server, too: it never has a bad moment of its own."""
     return f"""
@@ -126,26 +155,31 @@ async def open_stage(
     """Starts all of it, in this order, and ends it in the other; the load is on when this comes back."""
     port, server_port = free_port(), free_port()
     server = HAProxy(_server_config(server_port), folder / "server", binary=found.path, name="server")
-    async with TroubledCollector() as collector, server:
-        agent = Agent(folder, endpoint=collector.endpoint, supervised=True)
-        agent.settings["processingTimeout"] = f"{round(processing_timeout_seconds * 1000)}ms"
-        agent.settings["exporter"]["batch"] = {"delay": f"{round(BATCH_DELAY_SECONDS * 1000)}ms"}
-        agent.spoe_path.write_text(agent.wiring("spoe"))
-        config = _edge_config(agent, port=port, server_port=server_port)
-        haproxy = HAProxy(config, folder, binary=found.path, master_worker=True)
-        major, minor = found.version.split(".")[:2]
-        async with agent, haproxy, TracedLoad(port, rate_per_second=rate_per_second) as load:
-            stage = Stage(
-                agent=agent,
-                haproxy=haproxy,
-                version=(int(major), int(minor.partition("-")[0])),
-                collector=collector,
-                load=load,
-                processing_timeout_seconds=processing_timeout_seconds,
-            )
-            await stage.wait_until_agent_is("UP")
-            reading = asyncio.create_task(stage._keep_reading())
-            try:
-                yield stage
-            finally:
-                reading.cancel()
+    with contextlib.ExitStack() as disks:
+        disk = disks.enter_context(_small_disk(folder / "disk"))
+        async with TroubledCollector() as collector, server:
+            agent = Agent(folder, endpoint=collector.endpoint, supervised=True)
+            agent.settings["processingTimeout"] = f"{round(processing_timeout_seconds * 1000)}ms"
+            agent.settings["exporter"]["batch"] = _BATCH
+            if disk is not None:
+                agent.settings["exporter"]["spill"] = {"directory": str(disk / "spill")}
+            agent.spoe_path.write_text(agent.wiring("spoe"))
+            config = _edge_config(agent, port=port, server_port=server_port)
+            haproxy = HAProxy(config, folder, binary=found.path, master_worker=True)
+            major, minor = found.version.split(".")[:2]
+            async with agent, haproxy, TracedLoad(port, rate_per_second=rate_per_second) as load:
+                stage = Stage(
+                    agent=agent,
+                    haproxy=haproxy,
+                    version=(int(major), int(minor.partition("-")[0])),
+                    collector=collector,
+                    load=load,
+                    disk=disk,
+                    processing_timeout_seconds=processing_timeout_seconds,
+                )
+                await stage.wait_until_agent_is("UP")
+                reading = asyncio.create_task(stage._keep_reading())
+                try:
+                    yield stage
+                finally:
+                    reading.cancel()

@@ -156,11 +156,11 @@ def _of_spans(fault: Fault, outcome: Outcome, *, rate_per_second: float, forgets
     complaints = account.wrong[:5]
     if account.twice and not fault.twice:
         complaints.append(f"{account.twice} spans came twice")
-    if account.half and fault.loss not in (Loss.REFUSED, Loss.MEMORY):
+    if account.half and fault.loss not in (Loss.DROPPED, Loss.MEMORY):
         complaints.append(f"{len(account.half)} traces have one span of two, such as {account.half[0]}")
     in_memory = SPANS_OF_AN_EXCHANGE * rate_per_second * _KILLED_LOSES_SECONDS
     allowed: float = 0
-    if fault.loss is Loss.REFUSED:
+    if fault.loss is Loss.DROPPED:
         allowed = account.expected
     elif fault.loss is Loss.RECORDS:
         allowed = SPANS_OF_AN_EXCHANGE * _RELOADS_LOSE_EXCHANGES * 20
