@@ -17,7 +17,7 @@ help:
 	@echo "make lint types imports format    ruff, mypy, import rules, ruff format"
 	@echo "make packages    build wheel and source distribution in dist/, and try them"
 	@echo "make fuzz        search for bytes that do harm  [TARGET=...] [SECONDS=60]"
-	@echo "make soak        faults under load, one after the other; prints a table  [MINUTES=10] [SECONDS=5] [RATE=200]"
+	@echo "make soak        faults under load, one after the other; prints a table  [MINUTES=10] [FAULT_SECONDS=5] [RATE=200]"
 	@echo "make bench       CPU, latency, memory, start-up; beside the SDK way  [ARGS='--quick exchange']"
 
 $(STAMP): pyproject.toml
@@ -69,10 +69,10 @@ packages: $(STAMP)
 
 MINUTES ?= 10
 RATE ?= 200
+FAULT_SECONDS ?= 5
 PROCESSING_TIMEOUT ?= 300
-soak: private SECONDS ?= 5
 soak: $(STAMP)
-	@PYTHONPATH=tests $(BIN)/python -m soak --minutes $(MINUTES) --seconds $(SECONDS) --rate $(RATE) --processing-timeout $(PROCESSING_TIMEOUT)
+	@PYTHONPATH=tests $(BIN)/python -m soak --minutes $(MINUTES) --seconds $(FAULT_SECONDS) --rate $(RATE) --processing-timeout $(PROCESSING_TIMEOUT)
 
 # In an environment of its own: atheris does not exist for every Python and every machine.
 FUZZ := .cache/fuzz
