@@ -20,6 +20,7 @@ import pytest
 import pytest_asyncio
 
 from haproxy_telemetry_agent.endpoint_connections import MAX_CONNECTIONS
+from haproxy_telemetry_agent.listener import listen
 from haproxy_telemetry_agent.spop.frames import Frame, FrameType, encode_frame
 from haproxy_telemetry_agent.spop.messages import Message, decode_pairs, encode_messages, encode_pairs
 from haproxy_telemetry_agent.spop.values import Value
@@ -27,6 +28,7 @@ from haproxy_telemetry_agent.spop.varint import encode_varint
 from haproxy_telemetry_agent.stream_server import PATIENCE_SECONDS
 from support.agent import Agent
 from support.otlp_sink import OtlpSink
+from support.ports import free_port
 from support.probe import until
 from support.record_factory import framed, record, syslog
 from support.spop_peer import HELLO, Peer, hello, is_answer, notify
@@ -555,3 +557,18 @@ async def test_a_busy_connection_may_always_have_an_unfinished_frame(agent: Agen
             await asyncio.sleep(0.05)
         await peer.send(notify()[20:])
         assert is_answer(await peer.frame())
+
+
+async def test_who_is_gone_without_a_word_is_found_by_the_kernel() -> None:
+    """A machine that is gone can't be had here; that connections are asked for a sign of life can be seen."""
+    address = f"127.0.0.1:{free_port()}"
+    with listen("listen.spop", address) as listening:
+        _, writer = await asyncio.open_connection("127.0.0.1", int(address.rpartition(":")[2]))
+        accepted, _ = await asyncio.get_running_loop().sock_accept(listening)
+        with accepted, contextlib.closing(writer):
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            idle, every, times = (
+                accepted.getsockopt(socket.IPPROTO_TCP, option)
+                for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+            )
+            assert idle + every * times <= 120
