@@ -5,17 +5,19 @@ STAMP := .venv/.installed
 # No folder of this repository may hide a module of the standard library's (`operator`).
 export PYTHONSAFEPATH := 1
 
-.PHONY: help demo test unit lint format types imports haproxies prometheus otelcol packages fuzz bench clean
+.PHONY: help demo test unit lint format types imports haproxies prometheus faketime otelcol packages fuzz soak bench clean
 help:
 	@echo "make demo        two traced HAProxies in front of a traced server; prints the traces"
 	@echo "                 [PROFILE=Standard|Full|Stream] [HAPROXY=/path] [KEEP=1]"
 	@echo "make test        all tests, with every HAProxy found  [HAPROXY=/path:/path] [ARGS=...]"
 	@echo "make haproxies   fetch more HAProxy versions for the tests (Debian)"
 	@echo "make prometheus  fetch a Prometheus for the tests (Debian)"
+	@echo "make faketime    fetch a library for the tests that sets clocks (Debian)"
 	@echo "make otelcol     build an OpenTelemetry Collector for the tests (Go 1.25 or later)"
 	@echo "make lint types imports format    ruff, mypy, import rules, ruff format"
 	@echo "make packages    build wheel and source distribution in dist/, and try them"
 	@echo "make fuzz        search for bytes that do harm  [TARGET=...] [SECONDS=60]"
+	@echo "make soak        faults under load, one after the other; prints a table  [MINUTES=10] [FAULT_SECONDS=5] [RATE=200]"
 	@echo "make bench       CPU, latency, memory, start-up; beside the SDK way  [ARGS='--quick exchange']"
 
 $(STAMP): pyproject.toml
@@ -55,12 +57,22 @@ haproxies: $(STAMP)
 prometheus:
 	tests/support/fetch_prometheus.sh
 
+faketime:
+	tests/support/fetch_faketime.sh
+
 # Go's modules are fetched, a toolchain never.
 otelcol:
 	cd tests/support/otelcol && GOTOOLCHAIN=local go build -trimpath -ldflags='-s -w' -o '$(CURDIR)/.cache/otelcol/otelcol' .
 
 packages: $(STAMP)
 	packaging/check.sh $(BIN)/python
+
+MINUTES ?= 10
+RATE ?= 200
+FAULT_SECONDS ?= 5
+PROCESSING_TIMEOUT ?= 300
+soak: $(STAMP)
+	@PYTHONPATH=tests $(BIN)/python -m soak --minutes $(MINUTES) --seconds $(FAULT_SECONDS) --rate $(RATE) --processing-timeout $(PROCESSING_TIMEOUT)
 
 # In an environment of its own: atheris does not exist for every Python and every machine.
 FUZZ := .cache/fuzz

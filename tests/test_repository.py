@@ -20,6 +20,7 @@ MAX_LINES = 500
 TESTED_BY_RUNNING = {
     "__main__",
     "endpoint",
+    "endpoint_connections",
     "export.otlp_grpc",
     "export.otlp_http",
     "listener",

@@ -13,12 +13,13 @@ from collections.abc import Callable
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from .endpoint_connections import BoundedRunner
 from .endpoint_tls import EndpointTls
 from .request_exposition import render_requests
 from .request_metrics import RequestMetrics
+from .telemetry import Telemetry
 
 __all__ = ["Endpoint"]
 
@@ -42,7 +43,7 @@ class Endpoint:
     """Serves the registry and the probes.
 
     Args:
-        registry: what ``/metrics`` shows.
+        telemetry: what ``/metrics`` shows, and what counts connections.
         ready: whether both servers listen.
         requests: what it shows besides; None: nothing.
         tls: None: in the clear.
@@ -51,12 +52,12 @@ class Endpoint:
     def __init__(
         self,
         *,
-        registry: CollectorRegistry,
+        telemetry: Telemetry,
         ready: Callable[[], bool],
         requests: RequestMetrics | None = None,
         tls: EndpointTls | None = None,
     ) -> None:
-        self._registry = registry
+        self._telemetry = telemetry
         self._ready = ready
         self._requests = requests
         self._tls = tls
@@ -69,7 +70,7 @@ class Endpoint:
         application.router.add_get("/metrics", self._metrics)
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
-        self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=_END_SECONDS)
+        self._runner = BoundedRunner(application, telemetry=self._telemetry, shutdown_timeout=_END_SECONDS)
         await self._runner.setup()
         context = None if self._tls is None else self._tls.context
         await web.SockSite(self._runner, listening, ssl_context=context).start()
@@ -92,7 +93,7 @@ class Endpoint:
                     # A thousand series are megabytes: they are never held as a whole, and HAProxy does not wait for them.
                     await asyncio.sleep(0)
             # OpenMetrics' end mark is in here: it comes last.
-            await response.write(encode(self._registry))
+            await response.write(encode(self._telemetry.registry))
             await response.write_eof()
         return response
 

@@ -8,6 +8,8 @@ from pathlib import Path
 __all__ = ["ListenError", "listen", "unlink"]
 
 _BACKLOG = 1024
+_KEEPALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 6))
+"""A peer whose machine is gone says nothing any more: after two minutes the kernel gives its connection up."""
 _SOCKET_MODE = 0o666
 """HAProxy runs as another user: who may connect is decided by the folder's rights."""
 
@@ -62,6 +64,10 @@ def _listen_tcp(address: str, *, shared: bool) -> socket.socket:
     listening = socket.socket(family, kind, protocol)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Taken over by the connections it accepts.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _KEEPALIVE:
+            listening.setsockopt(socket.IPPROTO_TCP, option, value)
         if shared:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:

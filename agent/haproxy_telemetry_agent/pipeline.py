@@ -10,7 +10,7 @@ from collections.abc import Callable
 from .access_log import AccessLog
 from .export import encode_span
 from .foreign_messages import ForeignMessages
-from .records import RecordCutError, RecordError, SkipReason, parse_record
+from .records import RecordCutError, RecordError, SkipReason, dropped_count, parse_record
 from .request_metrics import RequestMetrics
 from .spop import Action, Message, SetVar, VarScope
 from .telemetry import Telemetry
@@ -134,7 +134,11 @@ class Pipeline:
             record, is_cut = error.rest, True
         except RecordError as error:
             self._telemetry.record_skipped(error.reason)
-            _logger.warning("record skipped (%s): %.200r", error.reason, data)
+            if lost := dropped_count(data):
+                self._telemetry.records_lost(lost)
+                _logger.warning("HAProxy's ring was full: %d records are lost", lost)
+            else:
+                _logger.warning("record skipped (%s): %.200r", error.reason, data)
             return
         try:
             made: Exchange | Connection

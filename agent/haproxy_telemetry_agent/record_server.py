@@ -110,6 +110,8 @@ class _Connection(StreamConnection):
             self._too_long_count = reader.too_long_count
         for record in records:
             self._record(record)
+        if not self._detached:
+            self.await_rest(unfinished=reader.unfinished, progressed=bool(records))
         # A full read has left more behind; else all that came has been taken.
         if len(data) < _READ_BYTES and self.transport is not None and not self._detached:
             self.transport.pause_reading()

@@ -122,7 +122,7 @@ class Service:
         self._push = self._make_push()
         self._loop_lag = LoopLag(asyncio.get_running_loop(), self.telemetry.loop_was_late)
         self._endpoint = Endpoint(
-            registry=self.telemetry.registry,
+            telemetry=self.telemetry,
             ready=lambda: self._listening,
             requests=self._requests,
             tls=make_endpoint_tls(settings.listen.http_tls),

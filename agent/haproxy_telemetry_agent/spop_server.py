@@ -1,7 +1,7 @@
 """The SPOP server: sockets around ``spop.AgentConnection``.
 
 All frames of one read are answered by one write. A peer that does not read its answers is not read from until it does; one that
-never says HELLO is closed.
+takes too long for it, for a frame or for its HELLO is closed.
 """
 
 import asyncio
@@ -77,7 +77,7 @@ class _Connection(StreamConnection):
 
     def opened(self, transport: asyncio.Transport) -> None:
         transport.set_write_buffer_limits(high=_WRITE_HIGH_WATER_BYTES)
-        self._hello_timer = asyncio.get_running_loop().call_later(_HELLO_TIMEOUT_SECONDS, self._give_up)
+        self._hello_timer = asyncio.get_running_loop().call_later(_HELLO_TIMEOUT_SECONDS, self._give_up_waiting)
 
     def closed(self) -> None:
         self._stop_timer()
@@ -87,7 +87,8 @@ class _Connection(StreamConnection):
         telemetry = self.server.telemetry
         protocol = self._protocol
         answered = 0
-        for event in protocol.receive(data):
+        events = protocol.receive(data)
+        for event in events:
             if type(event) is NotifyReceived:
                 self._answer(event)
                 answered += 1
@@ -104,16 +105,10 @@ class _Connection(StreamConnection):
             self._ignored_count = protocol.ignored_count
         if answered:
             telemetry.messages_answered(answered, time.perf_counter() - start_seconds)
-        if protocol.state is State.CLOSED and self.transport is not None:
-            self.transport.close()
-
-    def pause_writing(self) -> None:
-        if self.transport is not None:
-            self.transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        if self.transport is not None and not self.transport.is_closing():
-            self.transport.resume_reading()
+        if protocol.state is State.CLOSED:
+            self.finish()
+        elif protocol.state is State.OPEN:
+            self.await_rest(unfinished=protocol.unfinished, progressed=bool(events))
 
     def say_goodbye(self) -> None:
         if self.transport is None:
@@ -123,8 +118,7 @@ class _Connection(StreamConnection):
             self._protocol.disconnect()
             self.server.telemetry.spop_closed()
             self._write()
-        if self.transport is not None:
-            self.transport.close()
+        self.finish()
 
     def _answer_what_came(self) -> None:
         """Questions that the kernel has and the loop has not seen: closed over, they would take our answers down in a reset."""
@@ -159,7 +153,7 @@ class _Connection(StreamConnection):
         if not event.hello.healthcheck:
             _logger.debug("engine %s connected", event.hello.engine_id)
 
-    def _give_up(self) -> None:
+    def _give_up_waiting(self) -> None:
         _logger.warning("SPOP connection closed: no HELLO within %g s", _HELLO_TIMEOUT_SECONDS)
         self.server.telemetry.hello_timed_out()
         self.abort()

@@ -34,7 +34,8 @@ _MESSAGE_BUCKETS_SECONDS = (50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 1
 _LAG_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 _EXPORT_BUCKETS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
-_CONNECTION_KINDS = ("spop", "records")
+_CONNECTION_KINDS = ("spop", "records", "http")
+_GIVEN_UP = (("spop", "unfinished"), ("spop", "unread"), ("records", "unfinished"), ("http", "unfinished"), ("http", "unread"))
 _KINDS = {SpanKind.INTERNAL.value: "internal", SpanKind.SERVER.value: "server", SpanKind.CLIENT.value: "client"}
 _REASONS = ("denied", "error", "excluded", "forced", "rate_limited", "rule", "slow")
 _DROP_REASONS = ("memory", "queue_full", "rejected", "retry_exhausted", "shutdown")
@@ -96,6 +97,8 @@ class Telemetry(Collector):
         self._connections: Counter[tuple[str, str]] = Counter(
             {(kind, result): 0 for kind in _CONNECTION_KINDS for result in ("ok", "limit")}
         )
+        self._given_up: Counter[tuple[str, str]] = Counter(dict.fromkeys(_GIVEN_UP, 0))
+        self._http_requests_refused = 0
         self._disconnects: Counter[str] = Counter(normal=0)
         self._frames: Counter[tuple[str, str]] = Counter(dict.fromkeys(_FRAMES, 0))
         self._frame_errors: Counter[str] = Counter(dict.fromkeys(_FRAME_ERRORS, 0))
@@ -112,6 +115,7 @@ class Telemetry(Collector):
         self._records: Counter[str] = Counter(answered=0, unanswered=0, unasked=0, no_request=0, connection=0, probe=0)
         self._records_skipped: Counter[str] = Counter({reason.value: 0 for reason in SkipReason})
         self._records_cut = 0
+        self._records_lost = 0
         self._reasons: Counter[str] = Counter(dict.fromkeys(_REASONS, 0))
         self._routes: Counter[str] = Counter(ok=0, refused=0)
         self._spoe_errors: Counter[str] = Counter(other=0)
@@ -186,6 +190,14 @@ class Telemetry(Collector):
     def disconnected(self, kind: str) -> None:
         """A connection that was taken has ended."""
         self._open[kind] -= 1
+
+    def given_up(self, kind: str, reason: str) -> None:
+        """A connection was closed, because its peer took too long: ``unfinished`` or ``unread``."""
+        self._given_up[kind, reason] += 1
+
+    def http_request_refused(self) -> None:
+        """What came on the HTTP endpoint was no HTTP, or too much of it."""
+        self._http_requests_refused += 1
 
     def spop_hello(self, *, healthcheck: bool) -> None:
         """A HELLO was answered with one of ours; HAProxy's health checks send one too, and nothing after it."""
@@ -273,6 +285,10 @@ class Telemetry(Collector):
         """A record was used that HAProxy had cut: some of what it said is missing."""
         self._records_cut += 1
 
+    def records_lost(self, count: int) -> None:
+        """HAProxy says that its ring had no room for so many."""
+        self._records_lost += count
+
     def spoe_failed(self, code: str) -> None:
         """A record says that HAProxy got no answer: SPOE's error code."""
         self._spoe_errors[code if len(self._spoe_errors) < 65 or code in self._spoe_errors else "other"] += 1
@@ -324,15 +340,26 @@ class Telemetry(Collector):
         if self._resource:
             yield InfoMetricFamily("target", "Whom the telemetry is about: the resource's attributes.", self._resource)
         yield histogram("event_loop_lag_seconds", "How late the event loop is, looked at twice a second.", self._loop_lag)
-        yield gauge("open_connections", "Open connections from HAProxy, by kind.", "kind", self._open)
+        yield gauge("open_connections", "Open connections, by kind.", "kind", self._open)
         connections = CounterMetricFamily(
             f"{PREFIX}connections_total",
-            "Connections from HAProxy, by kind and whether they were taken.",
+            "Connections, by kind and whether they were taken.",
             labels=["kind", "result"],
         )
         for (kind, result), count in self._connections.items():
             connections.add_metric([kind, result], count)
         yield connections
+        given_up = CounterMetricFamily(
+            f"{PREFIX}connections_given_up_total",
+            "Connections closed because the peer did not end what it had begun, or did not read what it was sent.",
+            labels=["kind", "reason"],
+        )
+        for (kind, reason), count in self._given_up.items():
+            given_up.add_metric([kind, reason], count)
+        yield given_up
+        yield single(
+            "http_requests_refused", "Requests to the HTTP endpoint that were no HTTP, or too long.", self._http_requests_refused
+        )
         frames = CounterMetricFamily(
             f"{PREFIX}frames_total",
             "SPOP frames, by type and direction; 'other' are of no known type.",
@@ -385,6 +412,7 @@ class Telemetry(Collector):
         yield counter("routes_read", "Times the file of routes was read again.", "result", self._routes)
         yield counter("records_skipped", "Records that could not be used, by reason.", "reason", self._records_skipped)
         yield single("records_cut", "Records that were used, and whose end was missing: texts were too long.", self._records_cut)
+        yield single("records_lost", "Records that had no room in HAProxy's ring, as HAProxy 2.6 and 2.8 say.", self._records_lost)
         yield counter("spoe_errors", "Exchanges that HAProxy got no answer for, by its SPOE error code.", "code", self._spoe_errors)
         yield counter("spans_made", "Spans made of records, by kind.", "kind", self._spans)
         yield counter("minilang_spans_made", "Spans of the mini-language that have ended, by kind.", "kind", self._minilang_spans)

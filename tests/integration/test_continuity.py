@@ -180,6 +180,32 @@ async def test_a_reload_loses_nothing_in_the_agent(found_haproxy: FoundHAProxy, 
         assert {name: value for name, value in metrics.items() if name.startswith("spans_dropped_total") and value} == {}
 
 
+async def test_an_exchange_that_outlives_its_worker_has_no_record(found_haproxy: FoundHAProxy, tmp_path: Path) -> None:
+    """A limit of HAProxy's, on every version: a worker that is being replaced closes its ring at once. The client does not notice,
+    and the agent's metrics show it. Should an HAProxy do better one day, this test says so.
+    """
+    async with OtlpSink() as sink, Upstream() as upstream, Agent(tmp_path, endpoint=sink.endpoint) as agent:
+        agent.spoe_path.write_text(agent.wiring("spoe"))
+        port = free_port()
+        config = haproxy_config(agent, upstream, http_port=port, http2_port=free_port())
+        async with HAProxy(config, tmp_path, binary=found_haproxy.path, master_worker=True) as haproxy:
+            await haproxy.wait_for_server("haproxy-telemetry-spoa", "agent", "UP")
+            await agent.wait_for_metric('connections_total{kind="records",result="ok"}', 1)
+            async with RawConnection.open(port) as connection:
+                await connection.send(request_head("/hold"))
+                await upstream.wait_for_request(lambda request: request.path == "/hold")
+                await haproxy.reload()
+                upstream.release()
+                assert b" 200 " in await connection.read_all()
+            trace_id = secrets.token_hex(16)
+            await single_request(port, request_head("/", headers={"traceparent": f"00-{trace_id}-{CALLER}-01"}))
+            await both_spans(sink, trace_id)
+        metrics = await agent.metrics()
+        answered = sum(value for name, value in metrics.items() if name.startswith("exchanges_answered_total"))
+        assert answered - metrics['exchanges_recorded_total{start="answered"}'] == 1
+        assert {span.trace_id for span in sink.spans} == {trace_id}
+
+
 async def test_sigterm_exports_what_is_queued(site: Site) -> None:
     site.agent.settings["exporter"]["batch"]["delay"] = "9m"
     # An agent that ends before it has taken the ring's first connection leaves HAProxy 3.2 with a dead one that it does not notice.

@@ -46,7 +46,7 @@ def requests() -> RequestMetrics:
 async def url(requests: RequestMetrics) -> AsyncIterator[str]:
     telemetry = Telemetry()
     telemetry.watch_requests(requests)
-    endpoint = Endpoint(registry=telemetry.registry, ready=lambda: True, requests=requests)
+    endpoint = Endpoint(telemetry=telemetry, ready=lambda: True, requests=requests)
     address = f"127.0.0.1:{free_port()}"
     with listen("listen.http", address) as listening:
         await endpoint.start(listening)

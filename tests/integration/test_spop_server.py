@@ -16,20 +16,14 @@ import pytest
 from haproxy_telemetry_agent import spop_server
 from haproxy_telemetry_agent.listener import listen
 from haproxy_telemetry_agent.spop.errors import StatusCode
-from haproxy_telemetry_agent.spop.frames import Frame, FrameType, decode_frame, encode_frame
-from haproxy_telemetry_agent.spop.messages import Message, SetVar, decode_actions, decode_pairs, encode_messages, encode_pairs
+from haproxy_telemetry_agent.spop.frames import Frame, FrameType, encode_frame
+from haproxy_telemetry_agent.spop.messages import decode_pairs, encode_pairs
 from haproxy_telemetry_agent.spop.values import Value
 from haproxy_telemetry_agent.telemetry import PREFIX, Telemetry
 from support.agent import Agent
 from support.ports import free_port
 from support.probe import until
-
-HELLO: list[tuple[str, Value]] = [("supported-versions", "2.0"), ("max-frame-size", 16_380), ("capabilities", "pipelining")]
-ARGUMENTS: list[tuple[str, Value]] = [
-    ("start", 1_795_391_838_456_451),
-    ("traceparent_1", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
-    ("host", "shop.example"),
-]
+from support.spop_peer import ARGUMENTS, HELLO, Peer, hello, is_answer, notify
 
 
 @pytest.fixture
@@ -38,66 +32,6 @@ async def agent(tmp_path: Path) -> AsyncIterator[Agent]:
     # No collector: nothing of what is tested here needs one.
     async with Agent(tmp_path, endpoint="http://127.0.0.1:1", settings=settings) as running:
         yield running
-
-
-class Peer:
-    """A connection to the SPOP server."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    @classmethod
-    @contextlib.asynccontextmanager
-    async def open(cls, address: str) -> AsyncIterator["Peer"]:
-        if address.startswith("unix:"):
-            streams = await asyncio.open_unix_connection(address.removeprefix("unix:"))
-        else:
-            host, _, port = address.rpartition(":")
-            streams = await asyncio.open_connection(host.strip("[]"), int(port))
-        peer = cls(*streams)
-        try:
-            yield peer
-        finally:
-            peer.writer.close()
-
-    async def send(self, data: bytes) -> None:
-        self.writer.write(data)
-        await self.writer.drain()
-
-    async def frame(self) -> Frame:
-        async with asyncio.timeout(5):
-            length = int.from_bytes(await self.reader.readexactly(4), "big")
-            return decode_frame(await self.reader.readexactly(length))
-
-    async def is_closed(self) -> bool:
-        async with asyncio.timeout(5):
-            with contextlib.suppress(ConnectionError):
-                return await self.reader.read() == b""
-        return True
-
-    async def shake_hands(self) -> None:
-        await self.send(hello())
-        assert (await self.frame()).type == FrameType.AGENT_HELLO
-
-    async def disconnect_code(self) -> Value:
-        frame = await self.frame()
-        assert frame.type == FrameType.AGENT_DISCONNECT
-        return decode_pairs(frame.payload)["status-code"]
-
-
-def hello(pairs: list[tuple[str, Value]] | None = None) -> bytes:
-    return encode_frame(Frame(FrameType.HAPROXY_HELLO, 1, 0, 0, encode_pairs(HELLO if pairs is None else pairs)))
-
-
-def notify(stream_id: int = 1, frame_id: int = 1, arguments: list[tuple[str, Value]] | None = None) -> bytes:
-    message = Message("haproxy-telemetry-request", ARGUMENTS if arguments is None else arguments)
-    return encode_frame(Frame(FrameType.NOTIFY, 1, stream_id, frame_id, encode_messages([message])))
-
-
-def is_answer(frame: Frame) -> bool:
-    names = [action.name for action in decode_actions(frame.payload) if isinstance(action, SetVar)]
-    return frame.type == FrameType.ACK and names == ["traceparent", "state"]
 
 
 async def test_it_still_answers(agent: Agent) -> None:

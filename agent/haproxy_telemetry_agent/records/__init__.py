@@ -2,6 +2,15 @@
 
 from .errors import RecordError, RecordStreamError, SkipReason
 from .framing import RecordReader
-from .record import Record, RecordCutError, parse_record
+from .record import Record, RecordCutError, dropped_count, parse_record
 
-__all__ = ["Record", "RecordCutError", "RecordError", "RecordReader", "RecordStreamError", "SkipReason", "parse_record"]
+__all__ = [
+    "Record",
+    "RecordCutError",
+    "RecordError",
+    "RecordReader",
+    "RecordStreamError",
+    "SkipReason",
+    "dropped_count",
+    "parse_record",
+]

@@ -19,7 +19,7 @@ import msgspec
 from .errors import RecordError, SkipReason
 from .timestamp import timestamp_unix_nano
 
-__all__ = ["Record", "RecordCutError", "parse_record"]
+__all__ = ["Record", "RecordCutError", "dropped_count", "parse_record"]
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
@@ -47,6 +47,9 @@ class RecordCutError(RecordError):
 
 # Clients can send what has to be escaped, as much as a request line holds: neither of these two looks at one character at a time.
 _PARAMETER = re.compile(r'([^ ="\]]{1,32})="([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
+
+_DROPPED = re.compile(rb"- (\d{1,9}) events? dropped\s*")
+"""HAProxy's own words (2.6 and 2.8 say it, 3.0 and 3.2 do not), and the whole of the record behind its header."""
 
 _MAX_SD_ID_BYTES = 32
 """RFC 5424, 6.3.2."""
@@ -96,6 +99,12 @@ def parse_record(data: bytes, sd_ids: AbstractSet[bytes]) -> Record:
         if len(_NAMES) < _MAX_TEMPLATES:
             _NAMES[template] = names
     return Record(end_unix_nano, dict(zip(names, pieces[1::2], strict=True)), sd_id)
+
+
+def dropped_count(data: bytes) -> int:
+    """How many records HAProxy says that it had no room for in its ring; 0 if this record says anything else."""
+    said = _DROPPED.fullmatch(data.split(b" ", 6)[-1])
+    return int(said[1]) if said else 0
 
 
 def _unescape(body: str) -> dict[str, str]:

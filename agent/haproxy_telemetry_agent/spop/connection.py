@@ -83,6 +83,11 @@ class AgentConnection:
         """Where the connection is in its life; nothing more is read from it once CLOSED."""
         return self._state
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether only the beginning of a frame has come."""
+        return bool(self._buffer)
+
     def receive(self, data: bytes) -> list[Event]:
         """Take what came from the peer, however it was cut or joined, and return what it says.
 

@@ -134,8 +134,8 @@ def _attributes(event: int, ending: Ending) -> Attributes:
 
 def _starts(ending: Ending, times: Timeline) -> list[int | None]:
     """When each event was, Unix nanoseconds, in order and within the exchange; None if it never was."""
-    stamps = stamps_unix_micro(ending.stamps or ())
-    starts = [None if stamp is None else stamp * _NANOSECONDS_PER_MICROSECOND for stamp in stamps]
+    clocks = [None if stamp is None else stamp * _NANOSECONDS_PER_MICROSECOND for stamp in stamps_unix_micro(ending.stamps or ())]
+    starts = [None if clock is None or not times.believes(clock) else clock for clock in clocks]
     # Before HAProxy 3.0 the first event is nearer to the first byte of the request than anything else.
     began = starts[_CLIENT_SESSION]
     starts[_CLIENT_SESSION] = times.start if began is None else min(times.start, began)

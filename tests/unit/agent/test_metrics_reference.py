@@ -17,7 +17,7 @@ def test_every_family_has_its_row_with_all_columns() -> None:
 
 
 def test_labels_come_with_what_is_known_of_them() -> None:
-    assert rows()["haproxy_telemetry_agent_connections_total"][1:3] == ["counter", "`kind`: spop records, `result`: ok limit"]
+    assert rows()["haproxy_telemetry_agent_connections_total"][1:3] == ["counter", "`kind`: spop records http, `result`: ok limit"]
     assert rows()["haproxy_telemetry_agent_build_info"][2] == "`version`, `python`"
     assert rows()["haproxy_telemetry_agent_event_loop_lag_seconds"][1:3] == ["histogram", ""]
     propagators = "`propagator`: tracecontext b3 b3multi jaeger xray, `result`: ok none invalid"

@@ -303,6 +303,11 @@ class TestRecord:
         assert agent.counted() == {("records_skipped", reason): 1}
         assert len(caplog.messages) == 1
 
+    def test_that_tells_of_lost_ones_counts_them(self, agent: Agent, caplog: pytest.LogCaptureFixture) -> None:
+        agent.pipeline.record(b"<133>1 2026-11-24T13:36:45.615532+00:00 - haproxy 4383 - - 892 events dropped")
+        assert agent.counted() == {("records_skipped", "no_structured_data"): 1, ("records_lost",): 892}
+        assert caplog.messages == ["HAProxy's ring was full: 892 records are lost"]
+
     def test_that_was_cut_behind_what_is_needed_makes_the_spans(self, agent: Agent) -> None:
         agent.pipeline.record(record_of(traceparent=SAMPLED, HPO="/a", user_agent="x" * 8192)[:4096])
         assert [span.trace_id.hex() for span in agent.exported] == [SAMPLED[3:35]] * 2

@@ -83,6 +83,8 @@ def what_changed(telemetry: Telemetry, act: Callable[[], None]) -> Samples:
         (lambda it: it.connected("spop"), {"open_connections{kind=spop}": 1, "connections_total{kind=spop,result=ok}": 1}),
         (lambda it: it.disconnected("records"), {"open_connections{kind=records}": -1}),
         (lambda it: it.refused("records"), {"connections_total{kind=records,result=limit}": 1}),
+        (lambda it: it.given_up("http", "unread"), {"connections_given_up_total{kind=http,reason=unread}": 1}),
+        (lambda it: it.http_request_refused(), {"http_requests_refused_total": 1}),
         (lambda it: it.spop_hello(healthcheck=False), HELLO),
         (lambda it: it.spop_hello(healthcheck=True), {**HELLO, "health_checks_total": 1}),
         (lambda it: it.hello_timed_out(), {"hello_timeouts_total": 1}),
@@ -106,6 +108,7 @@ def what_changed(telemetry: Telemetry, act: Callable[[], None]) -> Samples:
         (lambda it: it.recorded("connection"), {"exchanges_recorded_total{start=connection}": 1}),
         (lambda it: it.record_skipped(SkipReason.TRUNCATED), {"records_skipped_total{reason=truncated}": 1}),
         (lambda it: it.record_cut(), {"records_cut_total": 1}),
+        (lambda it: it.records_lost(892), {"records_lost_total": 892}),
         (lambda it: it.record_skipped(SkipReason.TOO_LONG, 3), {"records_skipped_total{reason=too_long}": 3}),
         (lambda it: it.spoe_failed("259"), {"spoe_errors_total{code=259}": 1}),
         (lambda it: it.spans_made([]), {}),
@@ -307,7 +310,7 @@ class TestFirstScrape:
     @pytest.mark.parametrize(
         ("name", "label", "values"),
         [
-            ("open_connections", "kind", ["spop", "records"]),
+            ("open_connections", "kind", ["spop", "records", "http"]),
             ("records_skipped_total", "reason", [reason.value for reason in SkipReason]),
             (
                 "frame_errors_total",

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from haproxy_telemetry_agent.records import record as record_module
 from haproxy_telemetry_agent.records.errors import RecordError, SkipReason
-from haproxy_telemetry_agent.records.record import Record, RecordCutError, parse_record
+from haproxy_telemetry_agent.records.record import Record, RecordCutError, dropped_count, parse_record
 
 SD_ID = b"ht@1"
 SD_IDS = frozenset({SD_ID, b"htc@1"})
@@ -33,6 +33,22 @@ def reason_of(data: bytes) -> SkipReason:
 def test_a_record_of_haproxys() -> None:
     data = HEADER + rb'[ht@1 ST="200" HPO="/q#22\]\\x" HQ="" ID="-"] 127.0.0.1:54786 [22/Nov/2026:13:50:34.118] fe be/one "GET"'
     assert parse_record(data, SD_IDS) == Record(END_UNIX_NANO, {"ST": "200", "HPO": "/q#22]\\x", "HQ": "", "ID": "-"}, SD_ID)
+
+
+@pytest.mark.parametrize(
+    ("said", "count"),
+    [
+        (b"- 1 event dropped", 1),
+        (b"- 892 events dropped", 892),
+        (b"- 892 events dropped\n", 892),
+        (b"- Connect from 10.0.0.1:1 to 10.0.0.2:80 - 3 events dropped", 0),
+        (b"- 3 events dropped, said a client", 0),
+        (b"- 9999999999 events dropped", 0),
+        (b'[ht@1 a="b"] - 3 events dropped', 0),
+    ],
+)
+def test_what_haproxy_dropped_is_counted_in_its_own_words_only(said: bytes, count: int) -> None:
+    assert dropped_count(HEADER + said) == count
 
 
 @pytest.mark.parametrize("sd_id", sorted(SD_IDS))

@@ -446,8 +446,14 @@ class TestTimes:
             ("before: headers took longer", {"seen": str(START_MICRO + 5000), "Ta": "12"}, END - 12 * MILLISECOND),
             ("nothing but the total", {"Ta": "12"}, END - 12 * MILLISECOND),
             ("nothing at all", {"Ta": "-1"}, END),
-            ("a clock that went back", {"start": str(START_MICRO + 60_000_000)}, END),
-            ("nonsense", {"start": "-5"}, 0),
+            ("a clock that was set back", {"start": str(START_MICRO + 60_000_000), "Ta": "12"}, END - 12 * MILLISECOND),
+            ("a clock that was set forward", {"start": str(START_MICRO - 60_000_000), "Ta": "12"}, END - 12 * MILLISECOND),
+            ("before: a clock that was set back", {"seen": str(START_MICRO + 60_000_000), "Ta": "12"}, END - 12 * MILLISECOND),
+            ("before: a clock that was set forward", {"seen": str(START_MICRO - 60_000_000), "Ta": "12"}, END - 12 * MILLISECOND),
+            ("before: slow headers, and no other clock", {"seen": str(START_MICRO), "Ta": "60012"}, END - 60_012 * MILLISECOND),
+            ("a clock that was slewed", {"start": str(START_MICRO - 900_000), "Ta": "12"}, START - 900 * MILLISECOND),
+            ("a clock that was set back, and no timer", {"start": str(START_MICRO + 60_000_000), "Ta": "-1"}, END),
+            ("nonsense", {"start": "-5", "Ta": "-1"}, END),
         ],
     )
     def test_start(self, trace: Callable[..., Exchange], what: str, parameters: Parameters, start: int) -> None:
@@ -474,7 +480,7 @@ class TestTimes:
         _server, client = trace(start=str(START_MICRO), **parameters).spans
         assert (client.start_unix_nano, client.end_unix_nano) == (START + round(after_milliseconds * MILLISECOND), END)
 
-    @pytest.mark.parametrize("parameters", [{"TR": "50"}, {"Tw": "50"}, {"routed": str(START_MICRO + 60_000_000)}])
+    @pytest.mark.parametrize("parameters", [{"TR": "50"}, {"Tw": "50"}, {"routed": str(START_MICRO + 900_000)}])
     def test_it_never_starts_after_its_end(self, trace: Callable[..., Exchange], parameters: Parameters) -> None:
         _server, client = trace(start=str(START_MICRO), **parameters).spans
         assert (client.start_unix_nano, client.end_unix_nano) == (END, END)

@@ -107,6 +107,17 @@ def test_all_nine(spans: Callable[..., dict[str, Span]]) -> None:
     assert dict(server.attributes)["haproxy.server.name"] == "one"
 
 
+def test_stamps_of_a_clock_that_was_set_tell_nothing(spans: Callable[..., dict[str, Span]]) -> None:
+    """It was set forward by an hour while the server was at it: what was read before is an hour early, timers know better."""
+    stamps: list[int | None] = [START_MICRO - 3_600_000_000, *ALL[1:5], 3_600_005_000, None, 3_600_009_000]
+    state = State(VERSION, START_MICRO - 3_600_000_000, None, PARENT, "shop.example", None, stamps=stamps)
+    made = spans(encode_state(state), TR="1", Tw="0", Tc="2", Tr="3")
+    assert list(made) == ["HAProxy session", "Client session", "Server session", "TCP response", "HTTP response"]
+    assert all(END - 20_000_000 <= span.start_unix_nano <= span.end_unix_nano <= END for span in made.values())
+    assert made["HAProxy session"].start_unix_nano == END - 20_000_000
+    assert made["HTTP response"].start_unix_nano == (START_MICRO + 9_000) * 1000
+
+
 def test_where_haproxy_may_not_be_asked_its_timers_tell(spans: Callable[..., dict[str, Span]]) -> None:
     """HAProxy 3.1 and later: no on-server-session, no on-tcp-response."""
     nine = spans(state_with(0, 100, 200, 300, 400, None, None, 9_000), TR="0", Tw="1", Tc="3", Tr="4")

@@ -28,6 +28,16 @@ def test_the_moments_of_an_ordinary_exchange(record: Callable[..., dict[str, str
     assert times.end == END
 
 
+@pytest.mark.parametrize("set_by_seconds", [3600, -3600])
+@pytest.mark.parametrize("clock", ["start", "seen"])
+def test_timers_tell_where_the_clock_was_set(record: Callable[..., dict[str, str]], clock: str, set_by_seconds: int) -> None:
+    """What was read before it was set is an hour off; the record's own time is after."""
+    began = (END - 10 * MILLISECOND) // 1000 - set_by_seconds * 1_000_000
+    ending = read_ending(END, record(**{clock: str(began)}, routed=str(began + 1000), TR="2", Tw="1", Tc="3", Tr="4", Ta="10"))
+    times = timeline(ending)
+    assert (times.start, times.turn) == (END - 10 * MILLISECOND, END - 9 * MILLISECOND)
+
+
 @pytest.mark.parametrize(
     ("timers", "connected", "responded"),
     [
