@@ -1,4 +1,4 @@
-"""The HTTP endpoint: ``/metrics`` for Prometheus, ``/healthz`` and ``/readyz`` for probes.
+"""The HTTP endpoint: ``/metrics`` for Prometheus, ``/healthz`` and ``/readyz`` for probes, ``/debug`` for people.
 
 Ready means listening: a collector that is away must never take HAProxy's pod out of service. Alive means that the loop turns: what
 answers here is the loop that answers HAProxy.
@@ -16,6 +16,7 @@ from aiohttp.typedefs import Handler
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from .debug.pages import DebugPages
 from .endpoint_tls import EndpointTls
 from .request_exposition import render_requests
 from .request_metrics import RequestMetrics
@@ -46,6 +47,7 @@ class Endpoint:
         ready: whether both servers listen.
         requests: what it shows besides; None: nothing.
         tls: None: in the clear.
+        debug: what stands below ``/debug``; None: nothing.
     """
 
     def __init__(
@@ -55,11 +57,13 @@ class Endpoint:
         ready: Callable[[], bool],
         requests: RequestMetrics | None = None,
         tls: EndpointTls | None = None,
+        debug: DebugPages | None = None,
     ) -> None:
         self._registry = registry
         self._ready = ready
         self._requests = requests
         self._tls = tls
+        self._debug = debug
         self._runner: web.AppRunner | None = None
 
     async def start(self, listening: socket.socket) -> None:
@@ -69,6 +73,8 @@ class Endpoint:
         application.router.add_get("/metrics", self._metrics)
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
+        if self._debug is not None:
+            self._debug.add_to(application.router)
         self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=_END_SECONDS)
         await self._runner.setup()
         context = None if self._tls is None else self._tls.context
@@ -76,6 +82,8 @@ class Endpoint:
 
     async def close(self) -> None:
         """Stop serving."""
+        if self._debug is not None:
+            self._debug.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
