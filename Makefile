@@ -1,17 +1,19 @@
-# Every target sets up what it needs in .venv; nothing of the system changes but by `make haproxies`, which may install Debian's HAProxy.
+# Every target sets up what it needs in .venv; nothing of the system changes but by `make haproxies` and
+# `make chromium`, which may install Debian's packages.
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 # No folder of this repository may hide a module of the standard library's (`operator`).
 export PYTHONSAFEPATH := 1
 
-.PHONY: help demo test unit lint format types imports haproxies prometheus faketime otelcol packages fuzz soak bench clean
+.PHONY: help demo test unit lint format types imports haproxies prometheus chromium faketime otelcol packages fuzz soak bench clean
 help:
 	@echo "make demo        two traced HAProxies in front of a traced server; prints the traces"
 	@echo "                 [PROFILE=Standard|Full|Stream] [HAPROXY=/path] [KEEP=1]"
 	@echo "make test        all tests, with every HAProxy found  [HAPROXY=/path:/path] [ARGS=...]"
 	@echo "make haproxies   fetch more HAProxy versions for the tests (Debian)"
 	@echo "make prometheus  fetch a Prometheus for the tests (Debian)"
+	@echo "make chromium    install a Chromium for the tests (Debian)"
 	@echo "make faketime    fetch a library for the tests that sets clocks (Debian)"
 	@echo "make otelcol     build an OpenTelemetry Collector for the tests (Go 1.25 or later)"
 	@echo "make lint types imports format    ruff, mypy, import rules, ruff format"
@@ -56,6 +58,9 @@ haproxies: $(STAMP)
 
 prometheus:
 	tests/support/fetch_prometheus.sh
+
+chromium:
+	tests/support/fetch_chromium.sh
 
 faketime:
 	tests/support/fetch_faketime.sh

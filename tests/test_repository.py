@@ -33,6 +33,7 @@ TESTED_BY_RUNNING = {
 # Nothing in them but names, numbers and types (those of settings are tested together, in settings/test_model.py).
 NOTHING_TO_TEST = {
     "records.errors",
+    "settings.debug",
     "settings.minilanguage",
     "settings.types",
     "spop.events",

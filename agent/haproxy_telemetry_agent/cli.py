@@ -1,12 +1,13 @@
-"""The command line: ``run``, ``config``, ``check-config``, ``schema``, ``attributes``, ``metrics``, ``version``.
+"""The command line: ``run``, ``tail``, ``config``, ``check-config``, ``schema``, ``attributes``, ``metrics``, ``version``.
 
-Exit codes: 0 fine, 1 the agent could not start, 2 wrong usage or wrong settings.
+Exit codes: 0 fine, 1 the agent could not start or be followed, 2 wrong usage or wrong settings.
 """
 
 import argparse
 import asyncio
 import contextlib
 import gc
+import io
 import json
 import logging
 import os
@@ -17,6 +18,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
+import msgspec
+
 from .guide import render_guide
 from .listener import ListenError
 from .live_settings import LiveSettings
@@ -24,7 +27,8 @@ from .logs import configure_logging
 from .planning import make_plan
 from .reference import render_reference
 from .service_manager import ServiceManager
-from .settings import Change, Loaded, Settings, SettingsError, load_settings, schema, with_profile
+from .settings import Change, Loaded, Settings, SettingsError, duration_seconds, load_settings, schema, with_profile
+from .settings.types import Duration
 from .settings_file import SettingsFile
 from .supervisor import RESTARTS_VARIABLE, supervise
 from .version import VERSION
@@ -84,6 +88,16 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="with --supervise: how many agents share the ports; each has a port of its own for HTTP, from listen.http upwards",
     )
+    tail = command("tail", _tail, "Follow a running agent: its exchanges as they end, with their spans.")
+    tail.add_argument("--url", metavar="URL", help="where the agent's listen.http is (default: what the settings say)")
+    tail.add_argument("--errors", action="store_true", help="only errors")
+    tail.add_argument("--slower-than", type=_duration, metavar="TIME", help="only what took at least as long, such as 500ms")
+    tail.add_argument("--frontend", metavar="NAME", help="only what came to this frontend of HAProxy's")
+    tail.add_argument("--unsampled", action="store_true", help="what was not sampled, too: it has no spans")
+    tail.add_argument("--ca-file", metavar="FILE", help="whose certificates the agent may have (default: its own, or the system's)")
+    tail.add_argument("--certificate-file", metavar="FILE", help="our certificate, for an agent that asks for one")
+    tail.add_argument("--key-file", metavar="FILE", help="its key")
+    tail.add_argument("--json", action="store_true", help="a line of JSON for each exchange")
     config = command("config", _config, "Print what goes into HAProxy's configuration, and where.")
     config.add_argument(
         "--profile", choices=get_args(Profile), help="as `profile` in the settings, which must say the same to `run`"
@@ -113,6 +127,13 @@ def _worker_count(text: str) -> int:
     if text.isascii() and text.isdecimal() and 1 <= (count := int(text[:9])) <= _MAX_WORKERS:
         return count
     raise argparse.ArgumentTypeError(f"{text!r}: expected 1 to {_MAX_WORKERS}")
+
+
+def _duration(text: str) -> float:
+    try:
+        return duration_seconds(msgspec.convert(text, Duration))
+    except msgspec.ValidationError:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number with us, ms, s or m, such as 500ms") from None
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -164,6 +185,7 @@ async def _serve(file: SettingsFile, loaded: Loaded) -> int:
         manager.ready()
 
     live = LiveSettings(file=file, loaded=loaded, apply=apply, telemetry=service.telemetry)
+    service.window.origin = lambda: live.origin
     loop.add_signal_handler(signal.SIGHUP, reload)
     await service.start()
     manager.ready()
@@ -204,6 +226,35 @@ def _configure_logging(settings: Settings) -> None:
 def _worker_restarts(environ: Mapping[str, str]) -> int:
     text = environ.get(RESTARTS_VARIABLE, "")
     return int(text) if text.isascii() and text.isdecimal() else 0
+
+
+def _tail(options: argparse.Namespace) -> int:
+    from .tail import TailError, TlsOptions, follow, target_of_address, target_of_url, write_events  # noqa: PLC0415 - only this needs it
+
+    wanted = {
+        "errors": "true" if options.errors else None,
+        "slowerThanSeconds": None if options.slower_than is None else repr(options.slower_than),
+        "frontend": options.frontend,
+        "unsampled": "true" if options.unsampled else None,
+    }
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        if options.url is None:
+            listen = load_settings(options.config, os.environ).settings.listen
+            target = target_of_address(listen.http, listen.http_tls.certificate_file)
+        else:
+            target = target_of_url(options.url)
+        tls = TlsOptions(options.ca_file, options.certificate_file, options.key_file)
+        lines = follow(target, {name: value for name, value in wanted.items() if value is not None}, tls)
+        write_events(lines, sys.stdout, sys.stderr, as_json=options.json, environ=os.environ)
+    except ValueError as error:
+        return _complain(f"--url: {error}", _MISUSED)
+    except TailError as error:
+        return _complain(str(error), _FAILED)
+    except KeyboardInterrupt:
+        pass
+    return _OK
 
 
 def _config(options: argparse.Namespace) -> int:

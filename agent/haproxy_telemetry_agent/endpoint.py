@@ -1,4 +1,4 @@
-"""The HTTP endpoint: ``/metrics`` for Prometheus, ``/healthz`` and ``/readyz`` for probes.
+"""The HTTP endpoint: ``/metrics`` for Prometheus, ``/healthz`` and ``/readyz`` for probes, ``/debug`` for people.
 
 Ready means listening: a collector that is away must never take HAProxy's pod out of service. Alive means that the loop turns: what
 answers here is the loop that answers HAProxy.
@@ -15,6 +15,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from prometheus_client.exposition import choose_encoder
 
+from .debug.pages import DebugPages
 from .endpoint_connections import BoundedRunner
 from .endpoint_tls import EndpointTls
 from .request_exposition import render_requests
@@ -47,6 +48,7 @@ class Endpoint:
         ready: whether both servers listen.
         requests: what it shows besides; None: nothing.
         tls: None: in the clear.
+        debug: what stands below ``/debug``; None: nothing.
     """
 
     def __init__(
@@ -56,11 +58,13 @@ class Endpoint:
         ready: Callable[[], bool],
         requests: RequestMetrics | None = None,
         tls: EndpointTls | None = None,
+        debug: DebugPages | None = None,
     ) -> None:
         self._telemetry = telemetry
         self._ready = ready
         self._requests = requests
         self._tls = tls
+        self._debug = debug
         self._runner: web.AppRunner | None = None
 
     async def start(self, listening: socket.socket) -> None:
@@ -70,6 +74,8 @@ class Endpoint:
         application.router.add_get("/metrics", self._metrics)
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/readyz", self._readyz)
+        if self._debug is not None:
+            self._debug.add_to(application.router)
         self._runner = BoundedRunner(application, telemetry=self._telemetry, shutdown_timeout=_END_SECONDS)
         await self._runner.setup()
         context = None if self._tls is None else self._tls.context
@@ -77,6 +83,8 @@ class Endpoint:
 
     async def close(self) -> None:
         """Stop serving."""
+        if self._debug is not None:
+            self._debug.close()
         if self._runner is not None:
             await self._runner.cleanup()
 

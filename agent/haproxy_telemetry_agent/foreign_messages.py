@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 
+from .debug import Recent
 from .export import encode_span
 from .settings import duration_seconds
 from .settings.minilanguage import MiniLanguageSettings
@@ -50,9 +51,10 @@ class ForeignMessages:
         telemetry: counts.
         offer: takes one encoded span; must not wait.
         now_unix_nano: the clock.
+        recent: remembers spans; None: nobody wants to look. May be replaced at any time.
     """
 
-    __slots__ = ("_minilanguage", "_offer", "_telemetry", "now_unix_nano")
+    __slots__ = ("_minilanguage", "_offer", "_telemetry", "now_unix_nano", "recent")
 
     def __init__(
         self,
@@ -61,11 +63,13 @@ class ForeignMessages:
         telemetry: Telemetry,
         offer: Callable[[bytes], None],
         now_unix_nano: Callable[[], int] = time.time_ns,
+        recent: Recent | None = None,
     ) -> None:
         self._minilanguage = minilanguage
         self._telemetry = telemetry
         self._offer = offer
         self.now_unix_nano = now_unix_nano
+        self.recent = recent
 
     def replace_sampler(self, sampler: Sampler) -> None:
         """Decide by another one from now on; what is open stays open."""
@@ -103,9 +107,16 @@ class ForeignMessages:
         self._send(self._minilanguage.close())
 
     def _send(self, spans: Iterable[Span]) -> None:
+        sent = []
+        size_bytes = 0
         for span in spans:
             self._telemetry.minilang_span_made(span.kind)
-            self._offer(encode_span(span))
+            encoded = encode_span(span)
+            self._offer(encoded)
+            sent.append(span)
+            size_bytes += len(encoded)
+        if self.recent is not None and sent:
+            self.recent.add_piece(sent, size_bytes)
 
 
 def make_minilanguage(settings: MiniLanguageSettings, *, sampler: Sampler, ids: IdGenerator) -> MiniLanguage:

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 
 from .planning import make_plan
-from .settings import Change, Loaded, Settings, SettingsError
+from .settings import Change, Loaded, Settings, SettingsError, SettingsOrigin
 from .settings_file import SettingsFile
 from .telemetry import Telemetry
 from .wiring import Plan
@@ -31,9 +31,17 @@ class LiveSettings:
     def __init__(self, *, file: SettingsFile, loaded: Loaded, apply: Callable[[Settings], Change], telemetry: Telemetry) -> None:
         self._file = file
         self._wanted = loaded.settings
+        self._sources = loaded.sources
+        self._waiting: list[str] = []
         self._apply = apply
         self._telemetry = telemetry
         self._error: str | None = None
+
+    @property
+    def origin(self) -> SettingsOrigin:
+        """How the settings in use came to be."""
+        path = None if self._file.path is None else str(self._file.path)
+        return SettingsOrigin(path, self._sources, self._error, self._waiting)
 
     def look(self) -> bool:
         """Read the file again if it is another one, or was refused; whether something came of it."""
@@ -66,6 +74,14 @@ class LiveSettings:
 
     def _tell(self, loaded: Loaded, change: Change) -> None:
         before, self._wanted = self._wanted, loaded.settings
+        waiting = {field.partition(".")[0] for field in change.restart}
+        self._sources = {
+            field: source
+            for sources, is_waiting in ((self._sources, True), (loaded.sources, False))
+            for field, source in sources.items()
+            if (field.partition(".")[0] in waiting) is is_waiting
+        }
+        self._waiting = change.restart
         for warning in loaded.warnings:
             _logger.warning("%s", warning)
         _logger.info("settings read again; changed: %s", ", ".join(change.live) or "nothing")

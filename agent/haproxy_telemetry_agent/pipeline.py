@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 
 from .access_log import AccessLog
+from .debug import Recent
 from .export import encode_span
 from .foreign_messages import ForeignMessages
 from .records import RecordCutError, RecordError, SkipReason, dropped_count, parse_record
@@ -47,6 +48,7 @@ class Pipeline:
         asks: whether HAProxy asks us at all; in profile Stream it does not.
         requests: counts requests; None: nobody wants to know.
         access_log: logs exchanges and connections; None: nobody wants it.
+        recent: remembers exchanges; None: nobody wants to look. May be replaced at any time.
     """
 
     __slots__ = (
@@ -59,6 +61,7 @@ class Pipeline:
         "_telemetry",
         "_tracer",
         "_without_answer",
+        "recent",
     )
 
     def __init__(
@@ -73,6 +76,7 @@ class Pipeline:
         asks: bool = True,
         requests: RequestMetrics | None = None,
         access_log: AccessLog | None = None,
+        recent: Recent | None = None,
     ) -> None:
         self._answerer = answerer
         self._tracer = tracer
@@ -83,6 +87,7 @@ class Pipeline:
         self._without_answer = "unanswered" if asks else "unasked"
         self._requests = requests
         self._access_log = access_log
+        self.recent = recent
 
     def replace(
         self, *, answerer: Answerer, tracer: ExchangeTracer, connection_tracer: ConnectionTracer, asks: bool = True
@@ -159,10 +164,14 @@ class Pipeline:
             self._telemetry.record_cut()
         if isinstance(made, Connection):
             self._telemetry.recorded("probe" if made.is_probe else "connection")
+            if self.recent is not None:
+                self.recent.add_connection(made, len(data))
         else:
             self._count(made)
             if self._requests is not None:
                 self._requests.count(made)
+            if self.recent is not None:
+                self.recent.add(made, data, self._tracer)
         if made.reason:
             self._telemetry.decided(made.reason)
         if self._access_log is not None:

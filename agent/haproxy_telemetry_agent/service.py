@@ -33,6 +33,7 @@ from .spop_server import SpopServer
 from .telemetry import Telemetry
 from .tracing import IdGenerator
 from .version import VERSION
+from .window import Window
 from .worker import Worker
 
 if TYPE_CHECKING:
@@ -92,6 +93,14 @@ class Service:
         self.telemetry.watch_minilanguage(minilanguage)
         self._foreign = ForeignMessages(minilanguage=minilanguage, telemetry=self.telemetry, offer=self._exporters.offer)
         self._requests = self._make_request_metrics()
+        self.window = Window(
+            settings=lambda: self._settings,
+            attributes=lambda: self._attributes,
+            service_name=lambda: str(self._resource.get("service.name", "")),
+            collect=self.telemetry.registry.collect,
+            listening={name: getattr(self._addresses, name) for name in ("spop", "records", "http")},
+        )
+        self._foreign.recent = self.window.recent_if_wanted()
         self._pipeline = Pipeline(
             answerer=parts.answerer,
             tracer=parts.tracer,
@@ -102,6 +111,7 @@ class Service:
             asks=settings.profile != "Stream",
             requests=self._requests,
             access_log=self._make_access_log(logs),
+            recent=self._foreign.recent,
         )
         limits = settings.limits
         self._spop_server = SpopServer(
@@ -126,6 +136,7 @@ class Service:
             ready=lambda: self._listening,
             requests=self._requests,
             tls=make_endpoint_tls(settings.listen.http_tls),
+            debug=self.window.pages,
         )
 
     async def start(self) -> None:
@@ -151,6 +162,7 @@ class Service:
         await self._spop_server.start(spop)
         self._expire()
         self._loop_lag.start()
+        self.window.start()
         if self._push is not None:
             self._push.start()
         self._listening = True
@@ -188,6 +200,7 @@ class Service:
         self._resource = resource_attributes(service_name=settings.resource.service_name, attributes=settings.resource.attributes)
         self.telemetry.describe_resource(self._resource)
         self._foreign.replace_sampler(parts.sampler)
+        self._foreign.recent = self._pipeline.recent = self.window.recent_if_wanted()
         self._exporters.replace(replacements)
         if self._requests is not None:
             self._requests.attributes = parts.attributes
@@ -227,6 +240,7 @@ class Service:
         drain_seconds = min(duration_seconds(self._settings.drain_timeout), timeout_seconds / 2)
         await self._record_server.wait_until_left(drain_seconds)
         self._loop_lag.stop()
+        self.window.stop()
         self._foreign.close()
         await self._record_server.close()
         for watch in self._watches:

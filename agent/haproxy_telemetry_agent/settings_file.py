@@ -23,10 +23,10 @@ class SettingsFile:
         environ: see ``load_settings``.
     """
 
-    __slots__ = ("_environ", "_path", "_read", "_seen", "settled")
+    __slots__ = ("_environ", "_read", "_seen", "path", "settled")
 
     def __init__(self, path: Path | None, environ: Mapping[str, str]) -> None:
-        self._path = path
+        self.path = path
         self._environ = environ
         self._read: _Signature = None
         """Of the file that was read last."""
@@ -43,7 +43,7 @@ class SettingsFile:
         """
         # Looked at before: a change in between is seen at the next look.
         self._read = self._seen = self._look()
-        return load_settings(self._path, self._environ)
+        return load_settings(self.path, self._environ)
 
     def changed(self) -> bool:
         """Whether it is another one than was read last, and has been so for two looks."""
@@ -52,10 +52,10 @@ class SettingsFile:
         return self.settled and self._seen != self._read
 
     def _look(self) -> _Signature:
-        if self._path is None:
+        if self.path is None:
             return None
         try:
-            status = self._path.stat()
+            status = self.path.stat()
         except OSError:
             return None
         return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

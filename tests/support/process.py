@@ -129,6 +129,14 @@ class Process:
             raise ProcessEndedError(self.name, self.status, self.lines)
         raise TimeoutError(f"{self.name}: {what}: not so within {timeout_seconds:g} s; its last words: {self.lines[-3:]}")
 
+    async def ended(self, *, timeout_seconds: float = 5.0) -> int:
+        """Waits until the program ends by itself; its exit status."""
+        assert self._child is not None, f"{self.name} was not started"
+        assert self._reader is not None
+        async with asyncio.timeout(timeout_seconds):
+            await asyncio.shield(self._reader)
+        return await self._child.wait()
+
     async def stop(self, *, timeout_seconds: float = 5.0) -> int:
         """Ends the program and gives its exit status. A program that ignores SIGTERM is killed with its group."""
         if self._child is None or self._reader is None:

@@ -10,8 +10,11 @@ from support.record_factory import framed, record
 __all__ = ["send_records"]
 
 
-async def send_records(agent: Agent, count: int) -> list[str]:
-    """Has `count` exchanges end, of which the agent has heard nothing yet; returns their trace ids when it has read them."""
+async def send_records(agent: Agent, count: int, **values: str) -> list[str]:
+    """Has `count` exchanges end, of which the agent has heard nothing yet; returns their trace ids when it has read them.
+
+    `values` are parameters of their records.
+    """
     name = 'exchanges_recorded_total{start="unanswered"}'
     before = (await agent.metrics()).get(name, 0.0)
     trace_ids = [secrets.token_hex(16) for _ in range(count)]
@@ -19,7 +22,7 @@ async def send_records(agent: Agent, count: int) -> list[str]:
     _, writer = await asyncio.open_connection(host, int(port))
     with contextlib.closing(writer):
         for trace_id in trace_ids:
-            writer.write(framed(record(traceparent=f"00-{trace_id}-00f067aa0ba902b7-01")))
+            writer.write(framed(record(traceparent=f"00-{trace_id}-00f067aa0ba902b7-01", **values)))
         await writer.drain()
-        await agent.wait_for_metric(name, before + count)
+        await agent.wait_for_metric(name, before + count, timeout_seconds=30)
     return trace_ids

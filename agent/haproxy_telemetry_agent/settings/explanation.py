@@ -15,7 +15,8 @@ __all__ = ["SettingsError", "explain"]
 
 _LOCATION = re.compile(r"(?P<reason>.*?)(?: - at `\$(?P<path>[^`]*)`)?", re.DOTALL)
 _STEP = re.compile(r"\.([A-Za-z_]\w*)|\[(\d+|\.\.\.)\]")
-_SECRET = re.compile(r"\.headers\[\d+\]\.value$")
+_SECRET = re.compile(r"\.headers(\[\d+\](\.value)?)?$")
+"""Written wrongly, a header's value may stand where a mapping or a list should."""
 _WORDS = {
     "`str | null`": "text",
     "`str | object | null`": "text or a mapping",

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from ..wiring import Profile
+from .debug import Debug
 from .explanation import SettingsError, explain
 from .exporter import Exporter, check_exporter, check_spills
 from .http_tls import HttpTls, check_http_tls
@@ -30,7 +31,7 @@ class Listen(Struct, frozen=True):
     spop: Address = "127.0.0.1:12345"
     records: Address = "127.0.0.1:10514"
     http: Address = "127.0.0.1:9464"
-    """/metrics, /healthz, /readyz"""
+    """/metrics, /healthz, /readyz, /debug"""
     http_tls: HttpTls = msgspec.field(default_factory=HttpTls)
 
 
@@ -76,6 +77,7 @@ class Settings(Struct, frozen=True):
     minilanguage: MiniLanguageSettings = msgspec.field(default_factory=MiniLanguageSettings)
     metrics: Metrics = msgspec.field(default_factory=Metrics)
     logs: Logs = msgspec.field(default_factory=Logs)
+    debug: Debug = msgspec.field(default_factory=Debug)
     resource: Resource = msgspec.field(default_factory=Resource)
     log: Log = msgspec.field(default_factory=Log)
     limits: Limits = msgspec.field(default_factory=Limits)

@@ -52,12 +52,20 @@ def _read_file(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise SettingsError(f"{path}: can't be read: {error.strerror}") from None
     except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: is no YAML: {' '.join(str(error).split())}") from None
+        raise SettingsError(f"{path}: is no YAML: {_explain_yaml(error)}") from None
     if document is None:
         return {}
     if not isinstance(document, dict):
         raise SettingsError(f"{path}: expected a mapping of settings at the top, found {type(document).__name__}")
     return document
+
+
+def _explain_yaml(error: yaml.YAMLError) -> str:
+    """What is wrong and where, without the line itself, which may hold a secret."""
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return " ".join(str(error).split())
+    mark = error.problem_mark
+    return f"{error.problem}: line {mark.line + 1}, column {mark.column + 1}"
 
 
 def _replaced_by(from_file: Mapping[str, Any]) -> list[str]:

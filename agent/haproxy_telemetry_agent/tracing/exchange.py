@@ -136,6 +136,24 @@ class ExchangeTracer:
             self._limits.apply(span)
         return Exchange(ending, spans, had_request=True, reason=reason, start_unix_nano=times.start, server=spans[0])
 
+    def retrace(self, end_unix_nano: int, fields: Mapping[str, str], kept: str | None) -> Exchange:
+        """The same as ``trace`` has given for a record that has a trace context, once more; nothing is decided anew.
+
+        Args:
+            end_unix_nano, fields: the record.
+            kept: why a trace that was not sampled was kept then; None if it was not.
+        """
+        again = ExchangeTracer(
+            sampler=self._sampler,
+            ids=self._ids,
+            attributes=self._attributes,
+            profile=self._profile,
+            keeper=None if kept is None else _Kept(kept),
+            limits=self._limits,
+            baggage_keys=self._baggage_keys,
+        )
+        return again.trace(end_unix_nano, fields)
+
     def _keep(self, keeper: Keeper, outcome: Outcome, times: Timeline) -> str | None:
         duration_seconds = (times.end - times.start) / _NANOSECONDS_PER_SECOND
         return keeper.reason(is_error=outcome.status is SpanStatus.ERROR, duration_seconds=duration_seconds)
@@ -208,6 +226,19 @@ class ExchangeTracer:
         outcome = client_outcome(status_code, ending.termination_state)
         _conclude(client, outcome if facts.call is None else facts.call.client_outcome(outcome))
         return client
+
+
+class _Kept(Keeper):
+    """One that has made up its mind."""
+
+    __slots__ = ("_reason",)
+
+    def __init__(self, reason: str) -> None:
+        super().__init__()
+        self._reason = reason
+
+    def reason(self, *, is_error: bool, duration_seconds: float) -> str | None:  # noqa: ARG002
+        return self._reason
 
 
 def _conclude(span: Span, outcome: Outcome) -> None:

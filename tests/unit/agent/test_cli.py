@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from haproxy_telemetry_agent import cli, settings
+from haproxy_telemetry_agent import cli, settings, tail
 from haproxy_telemetry_agent.cli import main
+from haproxy_telemetry_agent.debug.tail_event import TailEvent, encode_event
 from haproxy_telemetry_agent.guide import render_guide
 from haproxy_telemetry_agent.metrics_reference import render_metrics_reference
 from haproxy_telemetry_agent.reference import render_reference
@@ -204,6 +205,69 @@ class TestSupervise:
         assert f"argument --kill-after: '{text}': expected 0 to 86400 seconds" in capsys.readouterr().err
 
 
+class TestTail:
+    @pytest.fixture
+    def asked(self, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+        """Which agent is asked for what; none is there."""
+        asked: list[object] = []
+
+        def follow(target: tail.Target, query: dict[str, str], _tls: tail.TlsOptions) -> list[bytes]:
+            asked.append((target.name, query))
+            return [encode_event(TailEvent(end="the agent stops"))]
+
+        monkeypatch.setattr(tail, "follow", follow)
+        return asked
+
+    def test_it_asks_where_the_settings_say(self, asked: list[object], write_file: WriteFile) -> None:
+        assert main(["tail"]) == OK
+        assert main(["tail", "--config", write_file("listen: {http: 'unix:/run/http.sock'}")]) == OK
+        assert main(["tail", "--url", "http://agent:1"]) == OK
+        assert asked == [("127.0.0.1:9464", {}), ("unix:/run/http.sock", {}), ("http://agent:1", {})]
+
+    def test_it_asks_for_what_is_wanted(self, asked: list[object], capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["tail", "--errors", "--slower-than", "500ms", "--frontend", "edge", "--unsampled", "--json"]) == OK
+        wanted = {"errors": "true", "slowerThanSeconds": "0.5", "frontend": "edge", "unsampled": "true"}
+        assert asked == [("127.0.0.1:9464", wanted)]
+        assert capsys.readouterr().err == "the end: the agent stops\n"
+
+    @pytest.mark.parametrize(
+        ("arguments", "error"),
+        [
+            (["--url", "agent:9464"], "--url: 'agent:9464': expected a URL such as http://127.0.0.1:9464, or unix:/path"),
+            (["--config", "/no/file"], "/no/file: can't be read: No such file or directory"),
+        ],
+    )
+    def test_wrong(self, capsys: pytest.CaptureFixture[str], arguments: list[str], error: str) -> None:
+        assert main(["tail", *arguments]) == MISUSED
+        assert capsys.readouterr().err == f"haproxy-telemetry-agent: {error}\n"
+
+    @pytest.mark.parametrize("time", ["soon", "500", "-1s", ""])
+    def test_a_time_that_is_none(self, capsys: pytest.CaptureFixture[str], time: str) -> None:
+        with pytest.raises(SystemExit) as ended:
+            main(["tail", f"--slower-than={time}"])
+        assert ended.value.code == MISUSED
+        assert (
+            f"argument --slower-than: '{time}': expected a whole number with us, ms, s or m, such as 500ms"
+            in capsys.readouterr().err
+        )
+
+    def test_an_agent_that_cannot_be_followed(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: object) -> None:
+            raise tail.TailError("127.0.0.1:9464 refuses")
+
+        monkeypatch.setattr(tail, "follow", refuse)
+        assert main(["tail"]) == FAILED
+        assert capsys.readouterr().err == "haproxy-telemetry-agent: 127.0.0.1:9464 refuses\n"
+
+    def test_ctrl_c_is_an_ordinary_end(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        def interrupt(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(tail, "follow", interrupt)
+        assert main(["tail"]) == OK
+        assert capsys.readouterr().err == ""
+
+
 class TestUsage:
     @pytest.mark.parametrize("arguments", [[], ["start"], ["config", "--section", "backend"], ["version", "--config", "x"]])
     def test_wrong(self, capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
@@ -217,7 +281,7 @@ class TestUsage:
             main(["--help"])
         assert ended.value.code == OK
         words = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.strip()]
-        assert {"run", "config", "check-config", "schema", "version"} <= set(words)
+        assert {"run", "tail", "config", "check-config", "schema", "version"} <= set(words)
 
 
 def test_an_address_that_cannot_be_had_is_a_failure_to_start(

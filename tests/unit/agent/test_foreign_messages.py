@@ -5,6 +5,7 @@ import random
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 
+from haproxy_telemetry_agent.debug import Recent
 from haproxy_telemetry_agent.foreign_messages import _WARNINGS, ForeignMessages, make_minilanguage
 from haproxy_telemetry_agent.settings.minilanguage import MiniLanguageSettings
 from haproxy_telemetry_agent.spop import Action, Message, UnsetVar, VarScope
@@ -56,6 +57,21 @@ def site() -> Site:
 def test_only_the_mini_language_is_understood(site: Site) -> None:
     assert site.foreign.understand(OPEN)
     assert not site.foreign.understand(Message("check-client-ip", [("ip", "192.0.2.1")]))
+
+
+def test_what_ends_is_remembered_for_who_looks(site: Site) -> None:
+    site.foreign.recent = recent = Recent()
+    site.receive(OPEN)
+    site.receive(SERVER)
+    assert list(recent.latest()) == []
+    site.receive(Message("reached", [("id", "x"), ("finish", "Server session")]))
+    assert [[span.name for span in made.spans] for made in recent.latest()] == [["Server session"]]
+    site.receive(FINISH)
+    assert [sorted(span.name for span in made.spans) for made in recent.latest()] == [["Server session", "root"]]
+    site.foreign.recent = None
+    site.receive(OPEN)
+    site.receive(FINISH)
+    assert len(list(recent.latest())) == 1
 
 
 def test_its_context_is_told_in_two_scopes_and_later_in_one(site: Site) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from haproxy_telemetry_agent.live_settings import LiveSettings
-from haproxy_telemetry_agent.settings import Change, Settings, SettingsError, compare_settings
+from haproxy_telemetry_agent.settings import Change, Settings, SettingsError, SettingsOrigin, compare_settings
 from haproxy_telemetry_agent.settings_file import SettingsFile
 from haproxy_telemetry_agent.telemetry import PREFIX, Telemetry
 
@@ -147,3 +147,21 @@ def test_variables_that_are_ignored_are_warned_of_again(tmp_path: Path, caplog: 
     )
     live.reload()
     assert "OTEL_LOG_LEVEL='loud' is ignored" in caplog.text
+
+
+def test_how_the_settings_in_use_came_to_be_is_known(site: Site) -> None:
+    assert site.live.origin == SettingsOrigin(str(site.path), {"sampling.type": "file"}, None, [])
+    site.write("sampling: {type: AlwaysOff}\nlimits: {maxConnections: 7}\nresource: {serviceName: edge}")
+    site.looks(3)
+    # What waits for a restart is still from where it was.
+    sources = {"sampling.type": "file", "resource.serviceName": "file"}
+    assert site.live.origin == SettingsOrigin(str(site.path), sources, None, ["limits.maxConnections"])
+    site.write("sampling: {type: Sometimes}")
+    site.looks(3)
+    error = site.live.origin.error
+    assert error is not None
+    assert error.startswith("sampling.type: 'Sometimes'")
+    assert site.live.origin.sources == sources
+    site.write("sampling: {type: AlwaysOff}")
+    site.looks(3)
+    assert site.live.origin == SettingsOrigin(str(site.path), {"sampling.type": "file"}, None, [])

@@ -10,6 +10,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord as OtlpLogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 
 from haproxy_telemetry_agent.access_log import AccessLog
+from haproxy_telemetry_agent.debug import Recent
 from haproxy_telemetry_agent.foreign_messages import ForeignMessages, make_minilanguage
 from haproxy_telemetry_agent.pipeline import Pipeline
 from haproxy_telemetry_agent.request_metrics import RequestMetrics
@@ -371,3 +372,20 @@ def test_every_message_is_counted_once_and_every_span_is_sent(notifies: list[lis
     assert sum(value for key, value in counted.items() if key[0] == "messages") == sum(map(len, notifies))
     assert sum(value for key, value in counted.items() if key[0] == "minilang_spans_made") == len(agent.exported)
     assert len({span.span_id for span in agent.exported}) == len(agent.exported)
+
+
+def test_what_became_of_records_is_remembered_for_who_looks() -> None:
+    agent = Agent()
+    agent.pipeline.record(record_of(HPO="/before"))
+    agent.pipeline.recent = recent = Recent()
+    agent.pipeline.record(record_of(HPO="/seen", traceparent=SAMPLED))
+    agent.pipeline.record(connection_record_of())
+    agent.pipeline.record(connection_record_of(s="<NOSRV>", U="0", B="0"))
+    agent.pipeline.record(b"no record")
+    made = list(recent.latest())
+    assert sorted(type(one).__name__ for one in made) == ["Connection", "Exchange"]
+    exported = {span.span_id for span in agent.exported[-4:]}
+    assert {span.span_id for one in made for span in one.spans} == exported
+    agent.pipeline.recent = None
+    agent.pipeline.record(record_of())
+    assert len(list(recent.latest())) == 2

@@ -98,6 +98,7 @@ logs:
   headers: [{name: X-Logs, value: s3cret, valueFile: null}]
   tls: {caFile: /ca2, certificateFile: /cert2, keyFile: /key2, insecureSkipVerify: false}
   batch: {maxQueueRecords: 11, maxQueueBytes: 1025, maxBatchRecords: 11, dropPolicy: Oldest, delay: 3s, retry: 2m}
+debug: {enabled: true, remote: true}
 minilanguage:
   maxExchanges: 1
   maxBytes: 1048576
@@ -306,6 +307,16 @@ class TestErrors:
     def test_never_shows_the_value_of_a_header(self, value: str) -> None:
         error = error_of({"exporter": {"headers": [{"name": "authorization", "value": value}]}})
         assert "exporter.headers[0].value" in error
+        assert "s3cret" not in error
+
+    @pytest.mark.parametrize(
+        "headers",
+        ["authorization=s3cret", ["authorization=s3cret"], {"authorization": "s3cret"}, [{"name": "a", "value": {"b": "s3cret"}}]],
+    )
+    def test_never_shows_headers_that_are_written_wrongly(self, headers: object) -> None:
+        error = error_of({"exporter": {"headers": headers}})
+        assert error.startswith("exporter.headers")
+        assert ": (not shown): expected" in error
         assert "s3cret" not in error
 
     @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from haproxy_telemetry_agent.settings import Settings, SettingsError
 from haproxy_telemetry_agent.settings.environment import read_environment
@@ -270,3 +271,15 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, name: str, reason: str) -> N
 def test_a_wrong_field_of_the_file(load: Load) -> None:
     with pytest.raises(SettingsError, match=r"^exporter\.timeout: 'soon': expected a whole number with us, ms, s or m"):
         load("exporter: {timeout: soon}")
+
+
+def test_an_error_of_yaml_says_where_but_not_the_line_which_may_hold_a_secret(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "agent.yaml"
+    path.write_text("exporter:\n  headers: [{name: a, value: s3cret: x}]\n")
+    # The loader without C quotes the line.
+    monkeypatch.delattr(yaml, "CSafeLoader")
+    with pytest.raises(SettingsError, match=r"is no YAML: .+: line 2, column \d+$") as raised:
+        load_settings(path, {})
+    assert "s3cret" not in str(raised.value)

@@ -548,6 +548,13 @@ class TestKeeping:
         assert tracer.trace(END, record(traceparent=self.UNSAMPLED, Ta="499")).spans == []
         assert tracer.trace(END, record(traceparent=self.UNSAMPLED, Ta="501")).reason == "slow"
 
+    def test_once_more_it_is_the_same_and_nothing_is_decided_anew(self, ids: IdGenerator, record: Record) -> None:
+        tracer = self.build(ids, errors=True)
+        for fields in (record(traceparent=self.UNSAMPLED, ST="503"), record(traceparent=self.UNSAMPLED), record(ST="503")):
+            exchange = tracer.trace(END, fields)
+            kept = exchange.reason if exchange.spans else None
+            assert self.build(ids).retrace(END, fields, kept or None) == exchange
+
     def test_a_sampled_one_needs_no_reason(self, ids: IdGenerator, record: Record) -> None:
         assert self.build(ids, errors=True).trace(END, record(ST="503")).reason == ""
 
