@@ -27,7 +27,17 @@ from .logs import configure_logging
 from .planning import make_plan
 from .reference import render_reference
 from .service_manager import ServiceManager
-from .settings import Change, Loaded, Settings, SettingsError, duration_seconds, load_settings, schema, with_profile
+from .settings import (
+    Change,
+    Loaded,
+    Settings,
+    SettingsError,
+    changed_settings,
+    duration_seconds,
+    load_settings,
+    schema,
+    with_profile,
+)
 from .settings.types import Duration
 from .settings_file import SettingsFile
 from .supervisor import RESTARTS_VARIABLE, supervise
@@ -157,7 +167,7 @@ def _run(options: argparse.Namespace) -> int:
 
 async def _serve(file: SettingsFile, loaded: Loaded) -> int:
     # Imported here: `config` and `version` need neither the SDK nor aiohttp.
-    from .service import Service, describe  # noqa: PLC0415
+    from .service import Service  # noqa: PLC0415
     from .worker import Worker  # noqa: PLC0415
 
     stop = asyncio.Event()
@@ -166,7 +176,7 @@ async def _serve(file: SettingsFile, loaded: Loaded) -> int:
         loop.add_signal_handler(number, stop.set)
     worker = Worker.from_environ(os.environ)
     service = Service(loaded.settings, os.environ, worker_restarts=_worker_restarts(os.environ), worker=worker)
-    for line in describe(loaded.settings, loaded.sources):
+    for line in changed_settings(loaded.settings, loaded.sources):
         logging.getLogger(PROGRAM).info("setting: %s", line)
     manager = ServiceManager(os.environ, pid=os.getpid())
 
@@ -280,7 +290,6 @@ def _check_config(options: argparse.Namespace) -> int:
     from .exporters import check_exporters  # noqa: PLC0415
     from .parts import load_routes  # noqa: PLC0415
     from .samplers import make_sampler  # noqa: PLC0415
-    from .service import describe  # noqa: PLC0415
 
     check_exporters(loaded.settings)
     make_sampler(loaded.settings.sampling)
@@ -288,7 +297,7 @@ def _check_config(options: argparse.Namespace) -> int:
     load_routes(loaded.settings)
     for warning in loaded.warnings:
         print(f"warning: {warning}")  # noqa: T201
-    for line in describe(loaded.settings, loaded.sources):
+    for line in changed_settings(loaded.settings, loaded.sources):
         print(line)  # noqa: T201
     print("The settings are valid; what is not listed has its default.")  # noqa: T201
     return _OK

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import random
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from .access_log import AccessLog
@@ -294,14 +294,3 @@ class Service:
             scope=(SCOPE_NAME, VERSION),
             interval_seconds=duration_seconds(push.interval),
         )
-
-
-def describe(settings: Settings, sources: dict[str, str]) -> Iterable[str]:
-    """What differs from the defaults and where it is from, for the start-up log; values of headers are not shown."""
-    for field, source in sorted(sources.items()):
-        if not field.startswith(("exporter.headers", "logs.headers")):
-            yield f"{field} from {source}"
-    of_logs = [] if settings.logs.headers is None else settings.logs.headers
-    for headers in (*(exporter.headers for exporter in (settings.exporter, *settings.exporters)), of_logs):
-        for header in headers:
-            yield f"header {header.name} (value not shown)"

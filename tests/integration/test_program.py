@@ -139,10 +139,11 @@ def test_check_config_says_where_settings_are_from(tmp_path: Path) -> None:
     path = settings_file(tmp_path, {"exporter": {"compression": "none", "headers": [{"name": "x-key", "value": "secret"}]}})
     result = run("check-config", "--config", path, environment=environment)
     assert result.returncode == 0
-    assert "exporter.endpoint from OTEL_EXPORTER_OTLP_ENDPOINT" in result.stdout
-    assert "exporter.compression from file" in result.stdout
+    assert "exporter.endpoint = http://collector:4318 (OTEL_EXPORTER_OTLP_ENDPOINT)" in result.stdout
+    assert "exporter.compression = none (file)" in result.stdout
     assert "OTEL_BSP_SCHEDULE_DELAY='never' is ignored" in result.stdout
-    assert "header x-key (value not shown)" in result.stdout
+    assert "exporter.headers[0].name = x-key (file)" in result.stdout
+    assert "exporter.headers[0].value = (not shown) (file)" in result.stdout
     assert "secret" not in result.stdout
 
 

@@ -2,7 +2,7 @@
 
 from .changes import Change, compare_settings
 from .debug import Debug
-from .effective import EffectiveSetting, SettingsOrigin, effective_settings, without_credentials
+from .effective import EffectiveSetting, SettingsOrigin, changed_settings, effective_settings, without_credentials
 from .explanation import SettingsError
 from .model import Settings, parse_settings, schema, with_profile
 from .sampling import RATIO_SAMPLERS
@@ -18,6 +18,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "SettingsOrigin",
+    "changed_settings",
     "compare_settings",
     "duration_seconds",
     "effective_settings",

@@ -13,7 +13,15 @@ import msgspec
 
 from .model import Settings
 
-__all__ = ["DEFAULT", "HIDDEN", "EffectiveSetting", "SettingsOrigin", "effective_settings", "without_credentials"]
+__all__ = [
+    "DEFAULT",
+    "HIDDEN",
+    "EffectiveSetting",
+    "SettingsOrigin",
+    "changed_settings",
+    "effective_settings",
+    "without_credentials",
+]
 
 DEFAULT = "default"
 """Where a setting is from that nobody has set."""
@@ -61,6 +69,11 @@ def effective_settings(settings: Settings, sources: Mapping[str, str]) -> list[E
         EffectiveSetting(field, value, DEFAULT if is_default else _source(field, sources))
         for field, value, is_default in _lines(settings, "", secret=False)
     ]
+
+
+def changed_settings(settings: Settings, sources: Mapping[str, str]) -> list[str]:
+    """Those that do not have their default, a line each, such as ``exporter.timeout = 3s (file)``."""
+    return [f"{field} = {value} ({source})" for field, value, source in effective_settings(settings, sources) if source != DEFAULT]
 
 
 def without_credentials(text: str) -> str:

@@ -118,9 +118,10 @@ class TestCheckConfig:
         out = capsys.readouterr().out
         assert out.splitlines() == [
             "warning: OTEL_LOG_LEVEL='loud' is ignored: expected one of trace, debug, info, warn, warning, error, fatal",
-            "exporter.batch.delay from OTEL_BSP_SCHEDULE_DELAY",
-            "exporter.timeout from file",
-            "header api-key (value not shown)",
+            "exporter.timeout = 3s (file)",
+            "exporter.headers[0].name = api-key (OTEL_EXPORTER_OTLP_HEADERS)",
+            "exporter.headers[0].value = (not shown) (OTEL_EXPORTER_OTLP_HEADERS)",
+            "exporter.batch.delay = 100ms (OTEL_BSP_SCHEDULE_DELAY)",
             "The settings are valid; what is not listed has its default.",
         ]
 

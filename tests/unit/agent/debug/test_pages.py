@@ -33,7 +33,7 @@ async def window() -> Window:
 
 @pytest.fixture
 async def url(window: Window) -> AsyncIterator[str]:
-    endpoint = Endpoint(registry=Telemetry().registry, ready=lambda: True, debug=window.pages)
+    endpoint = Endpoint(telemetry=Telemetry(), ready=lambda: True, debug=window.pages)
     address = f"127.0.0.1:{free_port()}"
     with listen("listen.http", address) as listening:
         await endpoint.start(listening)
