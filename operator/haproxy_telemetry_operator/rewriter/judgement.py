@@ -17,7 +17,11 @@ __all__ = ["Judgement", "judge"]
 
 _LOG_FORMATS = {"http": "option httplog", "tcp": "option tcplog"}
 _CACHE_RULES = frozenset(("cache-store", "cache-use"))
-_REMARKS = ((May.DONTLOG_NORMAL, Remark.DONTLOG_NORMAL), (May.LOGASAP, Remark.LOGASAP))
+_REMARKS = (
+    (May.DONTLOG_NORMAL, Remark.DONTLOG_NORMAL),
+    (May.LOGASAP, Remark.LOGASAP),
+    (May.SET_LOG_LEVEL, Remark.SET_LOG_LEVEL),
+)
 
 
 class Judgement(NamedTuple):

@@ -47,6 +47,7 @@ class Remark(_Said):
 
     DONTLOG_NORMAL = "`option dontlog-normal` takes the records of all that goes well: only errors have spans."
     LOGASAP = "`option logasap` sends the record before the end: spans end too early."
+    SET_LOG_LEVEL = "`set-log-level silent` or `debug` takes the records of the requests that it is for: they have no spans."
 
 
 class ProblemKind(_Said):

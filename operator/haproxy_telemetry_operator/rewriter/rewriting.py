@@ -8,7 +8,6 @@ Texts are decoded so that any bytes survive: ``data.decode("utf-8", "surrogatees
 """
 
 from collections.abc import Iterable, Sequence
-from operator import itemgetter
 
 from .insertions import Insertions, SectionLines
 from .judgement import Judgement, judge
@@ -27,7 +26,7 @@ _NAMED = frozenset(("backend", "defaults", "frontend", "listen", "ring"))
 _ALL = Selection()
 
 _Block = tuple[int, list[str]]
-"""The line that a block goes in front of, and its lines."""
+"""The line that a block goes in front of, and its lines. Those of a file are in order."""
 
 
 def rewrite(texts: Sequence[str], insertions: Insertions, selection: Selection = _ALL) -> Rewriting:
@@ -101,7 +100,7 @@ def _taken_name(configuration: Configuration, insertions: Insertions) -> Problem
 def _with_blocks(lines: Sequence[str], blocks: Iterable[_Block]) -> str:
     parts: list[str] = []
     position = 0
-    for index, block in sorted(blocks, key=itemgetter(0)):
+    for index, block in blocks:
         parts += lines[position:index]
         parts += block
         position = index

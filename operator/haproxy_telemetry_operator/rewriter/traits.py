@@ -41,6 +41,8 @@ class May(Enum):
     """Others than the end."""
     DONTLOG_NORMAL = auto()
     LOGASAP = auto()
+    SET_LOG_LEVEL = auto()
+    """Of some requests, to one that our target does not get."""
     COMPRESS = auto()
     HAVE_UNKNOWN_KEYWORD = auto()
     HAVE_UNKNOWN_DEFAULTS = auto()
@@ -74,6 +76,7 @@ NO_TRAITS = Traits()
 _UNKNOWN_DEFAULTS = Traits(modes=frozenset((UNKNOWN,)), may=frozenset((May.HAVE_UNKNOWN_DEFAULTS,)))
 _LOG_FORMATS = frozenset(("httplog", "httpslog", "tcplog"))
 _FLAGS = {"dontlog-normal": May.DONTLOG_NORMAL, "logasap": May.LOGASAP}
+_RULES = frozenset(("http-after-response", "http-request", "http-response", "tcp-request"))
 _ABOUT_SECOND_WORD = frozenset(("filter", "http-request", "http-response", "monitor", "option", "tcp-request"))
 """Keywords of which the second word matters here."""
 
@@ -142,7 +145,14 @@ def _with_line(traits: Traits, line: Line, rings: frozenset[str], *, certain: bo
             return _with_log_format(traits, certain=certain)
         case "option" if line.text(1) in _FLAGS:
             return _with_flag(traits, _FLAGS[line.text(1)], is_set=not line.negated, certain=certain)
+        case rule if rule in _RULES and _hides_records(line):
+            return traits.adding(May.SET_LOG_LEVEL)
     return traits
+
+
+def _hides_records(line: Line) -> bool:
+    words = line.texts[2:] if line.text(1) == "content" else line.texts[1:]
+    return words[:2] in (("set-log-level", "silent"), ("set-log-level", "debug"))
 
 
 def _is_rfc5424_target(line: Line, rings: frozenset[str]) -> bool:

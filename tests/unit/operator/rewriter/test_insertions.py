@@ -33,7 +33,7 @@ def test_without_lines_for_a_mode_there_are_none() -> None:
 
 
 def test_an_open_condition_loses_no_line() -> None:
-    assert SectionLines.of(".if x\nhttp-request deny\n").rules == (".if x", "http-request deny")
+    assert SectionLines.of(".if x\n\nhttp-request deny\n").rules == (".if x", "http-request deny")
 
 
 @pytest.mark.parametrize("profile", PROFILES)

@@ -66,6 +66,7 @@ def test_where_we_have_no_filter_none_is_needed(judged: Callable[..., Judgement]
         ("frontend web\n", Judgement(mode="tcp", top=("option tcplog",))),
         (WEB + "no log\n", Judgement(mode="http", targets_at_end=True)),
         (WEB + "option logasap\noption dontlog-normal\n", Judgement(mode="http", remarks=(Remark.DONTLOG_NORMAL, Remark.LOGASAP))),
+        (WEB + "http-request set-log-level silent\n", Judgement(mode="http", remarks=(Remark.SET_LOG_LEVEL,))),
         (WEB + "mode log\n", Judgement(Reason.OTHER_MODE)),
         (WEB + "filter spoe engine ours config x\n", Judgement(Reason.ALREADY_TRACED)),
         (WEB + "log ring@ours local0\n", Judgement(Reason.ALREADY_TRACED)),
