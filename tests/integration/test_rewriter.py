@@ -4,6 +4,7 @@ user's own log as it was, byte for byte.
 
 import asyncio
 import contextlib
+import random
 import re
 import subprocess
 from collections import Counter
@@ -15,6 +16,7 @@ import pytest
 
 from haproxy_telemetry_agent.wiring import Capture, Plan, render_spoe
 from haproxy_telemetry_operator.rewriter import Insertions, rewrite
+from haproxy_telemetry_operator.rewriter.tokens import read_words
 from support.agent import Agent
 from support.configurations import CONFIGURATIONS, FILES, Configuration
 from support.haproxies import FoundHAProxy
@@ -68,6 +70,73 @@ def test_a_rewritten_configuration_is_as_valid_as_before(
         after = check(found_haproxy, tmp_path / name, rewriting.texts, configuration.environment)
         assert after.status == before.status, after
         assert after.complaints - before.complaints == Counter()
+
+
+PIECES = [
+    *" \t\v\f#'\"\\$x{}[]*-4b\r",
+    '"',
+    '"',
+    "''",
+    "\\x41",
+    "${A}",
+    '\\"',
+    '"$A"',
+    '"${A-b c}"',
+    '"${A[*]}"',
+    "\\$",
+    "\\ ",
+    "\\q",
+]
+
+
+UNREADABLE = re.compile(r"parsing \[x.cfg:(\d+)\]: (?:unmatched|truncated|forbidden)")
+
+
+def lines_of_words(count: int) -> dict[str, str]:
+    """Lines of whatever means something to HAProxy, by a word at their beginning."""
+    chosen = random.Random(count)
+    lines = {}
+    for number in range(count):
+        text = "".join(chosen.choice(PIECES) for _ in range(chosen.randint(0, 12)))
+        # Of these two together nobody knows what HAProxy makes.
+        lines[f"v{number}"] = text.replace("\r", " ") if '"$' in text else text
+    return lines
+
+
+def test_words_are_those_that_haproxy_reads(found_haproxy: FoundHAProxy, tmp_path: Path) -> None:
+    lines = lines_of_words(1500)
+    words = {name: read_words(f"setenv {name} x{text}") for name, text in lines.items()}
+    # HAProxy gives up after some errors.
+    unreadable = [name for name, read in words.items() if read is None]
+    for start in range(0, len(unreadable), 10):
+        names = unreadable[start : start + 10]
+        output = dump(found_haproxy, tmp_path / "x.cfg", names, lines)
+        assert {int(number) for number in UNREADABLE.findall(output)} == set(range(2, 2 + len(names))), [
+            lines[name] for name in names
+        ]
+    readable = [name for name, read in words.items() if read is not None]
+    output = dump(found_haproxy, tmp_path / "x.cfg", readable, lines)
+    assert UNREADABLE.findall(output) == []
+    dumped = dict(re.findall(r"^\tsetenv (v\d+) (.*)$", output, re.MULTILINE))
+    # HAProxy 2.6 does not know the option.
+    assert len(dumped) == (0 if found_haproxy.version.startswith("2.6") else len(readable))
+    for name, text in dumped.items():
+        read = words[name] or ()
+        if not any(word.expands for word in read):
+            mine = " ".join(word.text for word in read[2:]).rstrip(" ")
+            # Shown is what stands behind an empty word as well, although it means nothing.
+            may_have_empty = any(empty in lines[name] for empty in ("''", '""', '"$'))
+            assert text.rstrip(" ") == mine or (may_have_empty and text.startswith(f"{mine}  ")), lines[name]
+    assert len(unreadable) > 200
+    assert len(readable) > 500
+
+
+def dump(found: FoundHAProxy, path: Path, names: Sequence[str], lines: Mapping[str, str]) -> str:
+    """What HAProxy understands of some lines, and what it says of them."""
+    path.write_bytes("".join(["global\n", *(f"setenv {name} x{lines[name]}\n" for name in names)]).encode())
+    arguments = ["-c", *(() if found.version.startswith("2.6") else ("-dC",)), "-f", path.name]
+    run = subprocess.run([found.path, *arguments], cwd=path.parent, env={}, capture_output=True, timeout=20, check=False)
+    return (run.stdout + run.stderr).decode().replace("\r", "<CR>")
 
 
 class Log(asyncio.DatagramProtocol):

@@ -2,8 +2,8 @@
 
 Blanks part words. A backslash takes the meaning from a blank, ``#``, a quote or itself, and makes control characters. Within ``"``
 environment variables are put in, within ``'`` nothing means anything. ``#`` ends the line wherever it is not quoted, even within a
-word, and so does a carriage return. There is no continuation: a backslash at the end is one more character. An empty word ends the
-line as well.
+word. A carriage return behind a word does so, too; among blanks it is one of them, and within quotes an error. There is no
+continuation: a backslash at the end is one more character. An empty word ends the line as well.
 
 What an environment variable holds is not known here: a word with one in it is marked, and whoever reads it takes care.
 
@@ -16,11 +16,12 @@ from typing import NamedTuple
 __all__ = ["Word", "read_words"]
 
 _PLAIN = re.compile(r"[^ \t\n\v\f\r\\\"'#]+")
-_PLAIN_WITHIN_WEAK_QUOTES = re.compile(r"[^\\\"$]+")
+_PLAIN_WITHIN_WEAK_QUOTES = re.compile(r"[^\\\"$\r]+")
+_BLANK = re.compile(r"[ \t\n\v\f\r]*")
 _BLANKS = " \t\v\f"
 _ENDS = "\r\n#"
 _HEXADECIMAL = re.compile(r"x([0-9A-Fa-f]{2})")
-_VARIABLE = re.compile(r"\$(?:[A-Za-z_.][A-Za-z0-9_.]*|\{(?P<braced>[A-Za-z_.][^}]*)\})")
+_VARIABLE = re.compile(r"\$(?:[A-Za-z_.][A-Za-z0-9_.]*|\{(?P<braced>[A-Za-z_.][^}\r]*)\})")
 _CONTROL = {"r": "\r", "n": "\n", "t": "\t"}
 
 
@@ -36,25 +37,30 @@ class Word(NamedTuple):
 
 
 def read_words(line: str) -> tuple[Word, ...] | None:
-    """The words of a line; None if HAProxy can't read it: an open quote, an unfinished variable or escape."""
+    """The words of a line; None if HAProxy can't read it: an open quote, an unfinished variable or escape.
+
+    Also None where what it reads depends on a variable's being empty: before a carriage return that does not end the line.
+    """
     words: list[Word] = []
     text: list[str] = []
     within = expands = splits = False
-    position = 0
+    position = _end_of(_BLANK, line, 0)
     while position < len(line):
         character = line[position]
         if character in _ENDS or character in _BLANKS:
+            if character == "\r" and expands and line[position:].strip("\r\n"):
+                return None
             if within:
                 words.append(Word("".join(text), expands, splits))
                 text, within, expands, splits = [], False, False, False
             if character in _ENDS:
                 break
-            position += 1
+            position = _end_of(_BLANK, line, position)
             continue
         within = True
         if character == "'":
             end = line.find("'", position + 1)
-            if end < 0:
+            if end < 0 or "\r" in line[position:end]:
                 return None
             text.append(line[position + 1 : end])
             position = end + 1
@@ -80,10 +86,10 @@ def read_words(line: str) -> tuple[Word, ...] | None:
     return _up_to_an_empty_one(words)
 
 
-def _end_of(plain: re.Pattern[str], line: str, position: int) -> int:
-    """Where a run of characters without a meaning ends; at least one is there."""
-    match = plain.match(line, position)
-    return position + 1 if match is None else match.end()
+def _end_of(run: re.Pattern[str], line: str, position: int) -> int:
+    """Where a run of characters that all match ends."""
+    match = run.match(line, position)
+    return position if match is None else match.end()
 
 
 def _read_weak_quotes(line: str, position: int) -> tuple[str, int, bool, bool] | None:
@@ -94,6 +100,8 @@ def _read_weak_quotes(line: str, position: int) -> tuple[str, int, bool, bool] |
         character = line[position]
         if character == '"':
             return "".join(text), position + 1, expands, splits
+        if character == "\r":
+            return None
         if character == "\\":
             escape = _read_escape(line, position, " \\#\"'$")
             if escape is None:

@@ -17,6 +17,8 @@ from haproxy_telemetry_operator.rewriter.tokens import Word, read_words
         ("frontend web", ["frontend", "web"]),
         ("\tfrontend\t web \r\n", ["frontend", "web"]),
         ("frontend web\r all of this is behind the end\n", ["frontend", "web"]),
+        ("frontend web \r all of this is not\r\n", ["frontend", "web", "all", "of", "this", "is", "not"]),
+        (" \r\rfrontend web", ["frontend", "web"]),
         ("frontend web#not a name", ["frontend", "web"]),
         ("acl a path '#' \"# x\" \\# # comment", ["acl", "a", "path", "#", "# x", "#"]),
         ("a\\ b c", ["a b", "c"]),
@@ -51,10 +53,34 @@ def test_a_word_with_a_variable_is_marked(line: str, word: Word) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["'", "a'b", '"', 'a"b\\"', '"${HOME"', '"${1}"', '"$"', '"a$ b"', "\\x", "\\x6", "\\xzz", '"\\xzz"']
+    "line",
+    [
+        "'",
+        "a'b",
+        '"',
+        'a"b\\"',
+        '"${HOME"',
+        '"${1}"',
+        '"$"',
+        '"a$ b"',
+        "\\x",
+        "\\x6",
+        "\\xzz",
+        '"\\xzz"',
+        "'\r'",
+        '"\r"',
+        '"${A-\r}"',
+    ],
 )
 def test_what_haproxy_cannot_read(line: str) -> None:
     assert read_words(line) is None
+
+
+def test_a_carriage_return_behind_a_variable_is_read_only_at_the_end() -> None:
+    """Whether HAProxy takes it for the end depends on the variable's being empty."""
+    assert read_words('bind "$A"\r\n') == (Word("bind"), Word("", expands=True))
+    assert read_words('bind "$A"\r x') is None
+    assert read_words('bind "$A" \r x') == (Word("bind"), Word("", expands=True), Word("x"))
 
 
 @given(st.text(alphabet=" \t\r\n#'\"\\$x{}[]*-6ab"))
@@ -63,6 +89,6 @@ def test_any_text_is_words_or_none(line: str) -> None:
     assert words is None or all(word.text or word.expands for word in words)
 
 
-@given(st.lists(st.text(min_size=1).filter(lambda text: "'" not in text and "\n" not in text)))
+@given(st.lists(st.text(min_size=1).filter(lambda text: not set("'\n\r") & set(text))))
 def test_quoted_words_come_back(texts: list[str]) -> None:
     assert read_words(" ".join(f"'{text}'" for text in texts)) == tuple(map(Word, texts))
