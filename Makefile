@@ -41,7 +41,7 @@ unit: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/codespell agent tests demo benchmarks docs packaging README.md CHANGELOG.md Makefile pyproject.toml
+	$(BIN)/codespell agent operator tests demo benchmarks docs packaging README.md CHANGELOG.md Makefile pyproject.toml
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix

@@ -15,24 +15,28 @@ fail() {
 }
 
 # What lies in a folder `build` or in the list of an earlier build would get into this one.
-rm -rf build dist agent/haproxy_telemetry.egg-info/SOURCES.txt
+rm -rf build dist haproxy_telemetry.egg-info/SOURCES.txt
 "$python" -m build --outdir dist . >"$scratch/log" 2>&1 || { cat "$scratch/log"; fail "can't be built"; }
 
 # The sources: all that is in these folders, and what setuptools adds.
 tar --list --file dist/*.tar.gz | sed 's,^[^/]*/,,' | grep -v -e '/$' -e '^$' | LC_ALL=C sort >"$scratch/sdist"
 {
-    find agent/haproxy_telemetry_agent docs packaging/systemd -type f ! -path '*/__pycache__/*'
+    find agent/haproxy_telemetry_agent operator/haproxy_telemetry_operator docs packaging/systemd -type f ! -path '*/__pycache__/*'
     printf '%s\n' CHANGELOG.md LICENSE MANIFEST.in README.md pyproject.toml PKG-INFO setup.cfg
-    printf 'agent/haproxy_telemetry.egg-info/%s\n' PKG-INFO SOURCES.txt dependency_links.txt entry_points.txt requires.txt top_level.txt
+    printf 'haproxy_telemetry.egg-info/%s\n' PKG-INFO SOURCES.txt dependency_links.txt entry_points.txt requires.txt top_level.txt
 } | LC_ALL=C sort >"$scratch/expected"
 diff "$scratch/expected" "$scratch/sdist" || fail "the source distribution has other files (>) than expected (<)"
 
-# The wheel: the package, py.typed with it, and its metadata.
+# The wheel: both packages, py.typed with them, and its metadata.
 "$python" -c 'import glob, zipfile; print(*zipfile.ZipFile(*glob.glob("dist/*.whl")).namelist(), sep="\n")' |
     grep -v '\.dist-info/' | LC_ALL=C sort >"$scratch/wheel"
-(cd agent && find haproxy_telemetry_agent -type f ! -path '*/__pycache__/*') | LC_ALL=C sort >"$scratch/expected"
+for program in agent operator; do
+    (cd "$program" && find "haproxy_telemetry_$program" -type f ! -path '*/__pycache__/*')
+done | LC_ALL=C sort >"$scratch/expected"
 diff "$scratch/expected" "$scratch/wheel" || fail "the wheel has other files (>) than expected (<)"
-grep -qx haproxy_telemetry_agent/py.typed "$scratch/wheel" || fail "py.typed is not in the wheel"
+for program in agent operator; do
+    grep -qx "haproxy_telemetry_$program/py.typed" "$scratch/wheel" || fail "py.typed of the $program is not in the wheel"
+done
 
 # As a user has it: no source tree, no environment, another folder.
 "$python" -m venv "$scratch/venv"

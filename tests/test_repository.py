@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGE = ROOT / "agent" / "haproxy_telemetry_agent"
-MODULES = sorted(PACKAGE.rglob("*.py"))
+PACKAGES = {program: ROOT / program / f"haproxy_telemetry_{program}" for program in ("agent", "operator")}
+MODULES = sorted(path for package in PACKAGES.values() for path in package.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 MAX_LINES = 500
@@ -46,13 +46,21 @@ NOTHING_TO_TEST = {
 }
 
 
+def program_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0]
+
+
 def module_name(path: Path) -> str:
     """The name below the package; empty for the package itself."""
-    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    parts = path.relative_to(PACKAGES[program_of(path)]).with_suffix("").parts
     return ".".join(part for part in parts if part != "__init__")
 
 
-each_module = pytest.mark.parametrize("path", MODULES, ids=module_name)
+def full_name(path: Path) -> str:
+    return f"{PACKAGES[program_of(path)].name}.{module_name(path)}".rstrip(".")
+
+
+each_module = pytest.mark.parametrize("path", MODULES, ids=full_name)
 
 
 def test_the_folder_operator_is_no_package() -> None:
@@ -73,7 +81,7 @@ def test_no_module_is_too_long(path: Path) -> None:
 
 @each_module
 def test_what_a_module_exports_exists_once_and_is_sorted(path: Path) -> None:
-    module = importlib.import_module(f"haproxy_telemetry_agent.{module_name(path)}".rstrip("."))
+    module = importlib.import_module(full_name(path))
     names = getattr(module, "__all__", [])
     assert [name for name in names if not hasattr(module, name)] == []
     assert len(set(names)) == len(names)
@@ -85,11 +93,11 @@ def constants_classes_functions(name: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in MODULES if path.name == "__init__.py" and path.parent != PACKAGE], ids=module_name
+    "path", [path for path in MODULES if path.name == "__init__.py" and path.parent not in PACKAGES.values()], ids=full_name
 )
 def test_a_package_exports_all_that_it_imports_and_nothing_else(path: Path) -> None:
     imports = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.ImportFrom)]
-    module = importlib.import_module(f"haproxy_telemetry_agent.{module_name(path)}")
+    module = importlib.import_module(full_name(path))
     assert sorted(alias.name for node in imports for alias in node.names) == sorted(module.__all__)
 
 
@@ -99,13 +107,14 @@ def test_every_module_has_a_test_of_its_name(path: Path) -> None:
     if path.name == "__init__.py" or name in TESTED_BY_RUNNING | NOTHING_TO_TEST:
         return
     *folders, last = name.split(".")
-    assert (ROOT / "tests" / "unit" / "agent").joinpath(*folders, f"test_{last}.py").is_file()
+    assert (ROOT / "tests" / "unit" / program_of(path)).joinpath(*folders, f"test_{last}.py").is_file()
 
 
-def test_every_test_of_a_module_has_a_module_of_its_name() -> None:
-    unit = ROOT / "tests" / "unit" / "agent"
+@pytest.mark.parametrize("program", PACKAGES)
+def test_every_test_of_a_module_has_a_module_of_its_name(program: str) -> None:
+    unit = ROOT / "tests" / "unit" / program
     tested = {path.relative_to(unit).with_name(path.name.removeprefix("test_")) for path in unit.rglob("test_*.py")}
-    assert tested - {path.relative_to(PACKAGE) for path in MODULES} == set()
+    assert tested - {path.relative_to(PACKAGES[program]) for path in MODULES if program_of(path) == program} == set()
 
 
 def test_import_rules() -> None:

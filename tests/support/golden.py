@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import Path
 
-__all__ = ["BASE_VERSION", "assert_golden", "slug"]
+__all__ = ["BASE_VERSION", "assert_golden", "assert_text", "slug"]
 
 BASE_VERSION = (2, 8)
 _NO_LETTER = re.compile(r"[^a-z0-9]+")
@@ -38,3 +38,11 @@ def _write(base: Path, own: Path, version: tuple[int, int], text: str) -> None:
         own.unlink(missing_ok=True)
     else:
         own.write_text(text)
+
+
+def assert_text(path: Path, text: str, *, rewrite: bool | None = None) -> None:
+    """Compares a text with one golden file; by default the environment says whether to rewrite it."""
+    if bool(os.environ.get("REWRITE_GOLDEN")) if rewrite is None else rewrite:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert text == path.read_text()
