@@ -162,6 +162,8 @@ async def test_sigkill_while_it_is_sent_repeats_one_batch_at_most(tmp_path: Path
             await sink.wait_for(lambda spans: len(spans) >= 300, timeout_seconds=20)
             agent.process.send_signal(signal.SIGKILL)
         async with Agent(tmp_path, endpoint=endpoint, settings=settings) as agent:
+            # Nothing waits either before it has looked at what is there.
+            await sink.wait_for(lambda spans: {span.trace_id for span in spans} >= set(trace_ids), timeout_seconds=20)
             await until_drained(agent)
     times = Counter(span.trace_id for span in sink.spans)
     assert times.keys() == set(trace_ids)
