@@ -10,7 +10,7 @@ they may see then is for the endpoint to say; one that can't be verified ends th
 import logging
 import ssl
 
-from .export.tls import TlsError
+from .export.tls import TlsError, load_certificate
 from .export.watched_files import WatchedFiles
 from .settings import SettingsError
 from .settings.http_tls import HttpTls
@@ -65,14 +65,7 @@ class EndpointTls:
         # A resumed session would go on with a certificate that is trusted no more.
         context.options |= ssl.OP_NO_TICKET
         context.num_tickets = 0
-        try:
-            # A key with a passphrase would make OpenSSL ask for it on the terminal.
-            context.load_cert_chain(self._certificate_file, self._key_file, password="")
-        except OSError as error:
-            raise TlsError(
-                f"{self._field}.certificateFile: {self._certificate_file!r} with keyFile {self._key_file!r}: "
-                f"can't be used: {error.strerror or error}"
-            ) from None
+        load_certificate(context, self._field, self._certificate_file, self._key_file)
         if self._client_ca_file is not None:
             context.verify_mode = ssl.CERT_OPTIONAL
             try:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from .watched_files import WatchedFiles
 
-__all__ = ["Pem", "TlsError", "TlsFiles"]
+__all__ = ["Pem", "TlsError", "TlsFiles", "load_certificate"]
 
 
 class TlsError(Exception):
@@ -65,14 +65,7 @@ class TlsFiles:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         if self._certificate_file is not None:
-            try:
-                # A key with a passphrase would make OpenSSL ask for it on the terminal.
-                context.load_cert_chain(self._certificate_file, self._key_file, password="")
-            except OSError as error:
-                raise TlsError(
-                    f"{self._field}.certificateFile: {self._certificate_file!r} with keyFile {self._key_file!r}: "
-                    f"can't be used: {error.strerror or error}"
-                ) from None
+            load_certificate(context, self._field, self._certificate_file, self._key_file)
         return context
 
     def pem(self) -> Pem:
@@ -92,3 +85,18 @@ class TlsFiles:
             return Path(path).read_bytes()
         except OSError as error:
             raise TlsError(f"{self._field}: {path!r}: can't be read: {error.strerror}") from None
+
+
+def load_certificate(context: ssl.SSLContext, field: str, certificate_file: str, key_file: str | None) -> None:
+    """Load who we are; ``field`` is the setting the files are from.
+
+    Raises:
+        TlsError: they can't be used, or do not go together.
+    """
+    try:
+        # A key with a passphrase would make OpenSSL ask for it on the terminal.
+        context.load_cert_chain(certificate_file, key_file, password="")
+    except OSError as error:
+        raise TlsError(
+            f"{field}.certificateFile: {certificate_file!r} with keyFile {key_file!r}: can't be used: {error.strerror or error}"
+        ) from None
