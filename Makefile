@@ -6,11 +6,12 @@ STAMP := .venv/.installed
 # No folder of this repository may hide a module of the standard library's (`operator`).
 export PYTHONSAFEPATH := 1
 
-.PHONY: help demo test unit lint format types imports haproxies prometheus chromium faketime otelcol packages fuzz soak bench clean
+.PHONY: help demo test coverage unit lint format types imports haproxies prometheus chromium faketime otelcol packages fuzz soak bench clean
 help:
 	@echo "make demo        two traced HAProxies in front of a traced server; prints the traces"
 	@echo "                 [PROFILE=Standard|Full|Stream] [HAPROXY=/path] [KEEP=1]"
 	@echo "make test        all tests, with every HAProxy found  [HAPROXY=/path:/path] [ARGS=...]"
+	@echo "make coverage    all tests, and which lines of the packages they reach"
 	@echo "make haproxies   fetch more HAProxy versions for the tests (Debian)"
 	@echo "make prometheus  fetch a Prometheus for the tests (Debian)"
 	@echo "make chromium    install a Chromium for the tests (Debian)"
@@ -33,6 +34,10 @@ demo: $(STAMP)
 	@PYTHONPATH=tests:. $(BIN)/python -m demo $(if $(PROFILE),--profile $(PROFILE)) $(if $(HAPROXY),--haproxy $(HAPROXY)) $(if $(KEEP),--keep)
 
 test: $(STAMP)
+	PYTHONWARNINGS=default $(BIN)/pytest $(ARGS)
+
+# Half as much work again, for agents as well: not part of `make test`.
+coverage: $(STAMP)
 	PYTHONWARNINGS=default $(BIN)/pytest --cov --cov-report=term:skip-covered $(ARGS)
 
 unit: $(STAMP)
