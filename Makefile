@@ -27,7 +27,7 @@ $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; say which with PYTHON=python3.X")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[agent,grpc]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[agent,grpc,operator]' --group dev
 	@touch $@
 
 demo: $(STAMP)

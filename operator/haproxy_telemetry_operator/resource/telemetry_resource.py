@@ -1,0 +1,73 @@
+"""One ``HAProxyTelemetry`` as the API server has it: its spec checked, and what of its metadata matters."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import msgspec
+
+from haproxy_telemetry_agent.settings.explanation import SettingsError, explain
+
+from ..names import FINALIZER
+from .problems import SpecProblem
+from .spec import Spec
+
+__all__ = ["TelemetryResource"]
+
+
+@dataclass(frozen=True)
+class TelemetryResource:
+    """What of the object is worked with."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    created: str
+    """RFC 3339, UTC: sorts as text."""
+    deleting: bool
+    has_finalizer: bool
+    resource_version: str
+    document: Mapping[str, Any]
+    """``spec`` as it was written."""
+    status: Mapping[str, Any]
+
+    @classmethod
+    def of_body(cls, body: Mapping[str, Any]) -> Self:
+        """From the API's object."""
+        metadata = body["metadata"]
+        return cls(
+            namespace=metadata["namespace"],
+            name=metadata["name"],
+            uid=metadata.get("uid", ""),
+            generation=metadata.get("generation", 0),
+            created=metadata.get("creationTimestamp", ""),
+            deleting=metadata.get("deletionTimestamp") is not None,
+            has_finalizer=FINALIZER in metadata.get("finalizers", ()),
+            resource_version=metadata.get("resourceVersion", ""),
+            document=body.get("spec") or {},
+            status=body.get("status") or {},
+        )
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """``(namespace, name)``."""
+        return self.namespace, self.name
+
+    @property
+    def precedence(self) -> tuple[str, str]:
+        """Of the resources of a namespace the least one is in charge: the oldest, then the first by name."""
+        return self.created, self.name
+
+    def spec(self) -> Spec:
+        """The spec with its defaults.
+
+        Raises:
+            SpecProblem: a field that the API server let through; its schema is an older one, perhaps.
+        """
+        try:
+            return msgspec.convert(self.document, Spec)
+        except msgspec.ValidationError as error:
+            raise SpecProblem(f"spec.{explain(error, self.document, Spec)}") from None
+        except SettingsError as error:
+            raise SpecProblem(f"spec.{error}") from None
