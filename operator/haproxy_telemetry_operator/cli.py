@@ -1,4 +1,4 @@
-"""The command line: ``rewrite``, ``crd``, ``version``.
+"""The command line: ``run``, ``inject``, ``rewrite``, ``crd``, ``version``.
 
 Exit codes: 0 fine, 1 it could not be done, 2 wrong usage.
 """
@@ -13,6 +13,8 @@ __all__ = ["main"]
 
 PROGRAM = "haproxy-telemetry-operator"
 _COMMANDS = {
+    "run": "Run the operator until SIGTERM or SIGINT; one replica.",
+    "inject": "Run the injector, which the API server asks about new pods; any number of replicas.",
     "rewrite": "Copy a plain HAProxy's configuration and put the agent's lines into the copy (in an init container).",
     "crd": "Print the CustomResourceDefinition.",
     "version": "Print the version.",

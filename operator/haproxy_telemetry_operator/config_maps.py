@@ -57,14 +57,12 @@ class ControllerConfigMaps:
         if namespace != resource.namespace:
             return _failed(
                 "ConfigMapElsewhere",
-                f"The controller's ConfigMap is in namespace {namespace}: a resource is for its own namespace only.",
+                f"The controller's ConfigMap is in namespace {namespace}; a resource is for its own only.",
             )
         for _ in range(_TRIES):
             found = await self._cluster.get(CONFIG_MAPS, namespace, name)
             if found is None:
-                return _failed(
-                    "ConfigMapNotFound", f"The controller's ConfigMap {name} does not exist: an empty one will do."
-                )
+                return _failed("ConfigMapNotFound", f"The controller's ConfigMap {name} does not exist: an empty one will do.")
             wanted = _with_block(found, rendering, recognition)
             if isinstance(wanted, Verdict):
                 return wanted

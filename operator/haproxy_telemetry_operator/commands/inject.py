@@ -13,8 +13,8 @@ from ..injection import Facts
 from ..injector import Injector, InjectorError
 from ..inventory import Inventory
 from ..logs import configure_logging
-from ..options import add_image_options, add_log_options, namespaces_of
 from ..resource_watch import ResourceWatch
+from .options import add_image_options, add_log_options, namespaces_of
 
 __all__ = ["add_arguments", "run"]
 

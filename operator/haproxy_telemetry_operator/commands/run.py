@@ -12,8 +12,8 @@ from ..cluster import ApiError, Cluster
 from ..handlers import register
 from ..logs import configure_logging
 from ..operator_service import OperatorService
-from ..options import add_image_options, add_log_options, namespaces_of
 from ..settings import OperatorSettings
+from .options import add_image_options, add_log_options, namespaces_of
 
 __all__ = ["add_arguments", "run"]
 
