@@ -11,7 +11,8 @@ __all__ = ["NO_TOKEN_MOUNT", "NO_TOKEN_VOLUME", "own_container"]
 
 _USER_ID = 65532
 _NO_TOKEN = f"{OWN_PREFIX}-no-token"
-NO_TOKEN_VOLUME: Mapping[str, Any] = {"name": _NO_TOKEN, "emptyDir": {"sizeLimit": "1Ki"}}
+NO_TOKEN_VOLUME: Mapping[str, Any] = {"name": _NO_TOKEN, "emptyDir": {}}
+"""Without a size limit: the kubelet counts the folder itself, and evicts the pod."""
 NO_TOKEN_MOUNT: Mapping[str, Any] = {
     "name": _NO_TOKEN,
     "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount",
