@@ -286,9 +286,7 @@ class Reconciler:
 
     async def _apply_routes(self, resource: TelemetryResource, matches: Iterable[Match]) -> None:
         classes = _ingress_classes(matches)
-        if classes is None:
-            return
-        text, left_out = render_routes(self.inventory.ingresses(), classes)
+        text, left_out = render_routes([] if classes is None else self.inventory.ingresses(), classes or IngressClasses(None))
         if left_out:
             _logger.warning("%s/%s: %d routes have no room in a ConfigMap", resource.namespace, resource.name, left_out)
         await self._apply(owned(resource, routes_name(resource.name), {"routes.json": text}))
