@@ -1,0 +1,55 @@
+"""Cases on a real Kubernetes. `make cluster-test` runs them; without it none is touched, even if a KUBECONFIG is set.
+
+A case is a coroutine with the stage as its argument, and a namespace of its own. Most wait most of the time, for kubelets and
+probes: those marked `at_once` run beside each other, and each test waits for its own. What harms all (the operator ends) comes
+after them, alone.
+"""
+
+import asyncio
+import inspect
+import os
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from support.cluster import Stage, open_stage
+
+_MOST_AT_ONCE = 8
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def stage() -> AsyncIterator[Stage]:
+    kubeconfig = os.environ.get("KUBECONFIG", "")
+    if not kubeconfig or os.environ.get("CLUSTER_TEST") != "1":
+        pytest.skip("no cluster: set KUBECONFIG to that of a cluster for tests, and run `make cluster-test`")
+    try:
+        opened = open_stage(kubeconfig)
+        found = await opened.__aenter__()
+    except LookupError as reason:
+        pytest.skip(str(reason))
+    try:
+        yield found
+    finally:
+        await opened.__aexit__(None, None, None)
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def at_once_runs(request: pytest.FixtureRequest, stage: Stage) -> AsyncIterator[dict[str, asyncio.Task[float]]]:
+    """Every selected case, begun."""
+    slots = asyncio.Semaphore(_MOST_AT_ONCE)
+
+    async def run(item: Any) -> float:
+        async with slots:
+            begin = time.monotonic()
+            parameters = item.callspec.params if hasattr(item, "callspec") else {}
+            await item.obj.body(stage, **parameters)
+            return time.monotonic() - begin
+
+    runs = {item.nodeid: asyncio.create_task(run(item)) for item in request.session.items if hasattr(item.obj, "body")}
+    yield runs
+    for task in runs.values():
+        task.cancel()
+    await asyncio.gather(*runs.values(), return_exceptions=True)
