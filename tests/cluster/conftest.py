@@ -6,7 +6,6 @@ after them, alone.
 """
 
 import asyncio
-import inspect
 import os
 import time
 from collections.abc import AsyncIterator
@@ -37,19 +36,42 @@ async def stage() -> AsyncIterator[Stage]:
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
-async def at_once_runs(request: pytest.FixtureRequest, stage: Stage) -> AsyncIterator[dict[str, asyncio.Task[float]]]:
+async def at_once_runs(request: pytest.FixtureRequest, stage: Stage) -> AsyncIterator[dict[str, asyncio.Task[Any]]]:
     """Every selected case, begun."""
     slots = asyncio.Semaphore(_MOST_AT_ONCE)
 
-    async def run(item: Any) -> float:
+    async def run(item: Any) -> tuple[float, Exception | None]:
         async with slots:
-            begin = time.monotonic()
-            parameters = item.callspec.params if hasattr(item, "callspec") else {}
-            await item.obj.body(stage, **parameters)
-            return time.monotonic() - begin
+            begin, failure = time.monotonic(), None
+            try:
+                await item.obj.body(stage, **(item.callspec.params if hasattr(item, "callspec") else {}))
+            except Exception as error:
+                failure = error
+            return time.monotonic() - begin, failure
 
     runs = {item.nodeid: asyncio.create_task(run(item)) for item in request.session.items if hasattr(item.obj, "body")}
     yield runs
     for task in runs.values():
         task.cancel()
     await asyncio.gather(*runs.values(), return_exceptions=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "alone: it harms all others, and runs after them")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("alone") is not None)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    rows = [
+        (dict(report.user_properties).get("seconds", report.duration), outcome, report.nodeid.rpartition("::")[2])
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, [])
+        if report.when == "call" and "tests/cluster/" in report.nodeid
+    ]
+    if rows:
+        terminalreporter.section("cases on a cluster")
+    for seconds, outcome, name in sorted(rows, reverse=True):
+        terminalreporter.write_line(f"{seconds:6.1f} s  {outcome}  {name}")

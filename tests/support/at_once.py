@@ -18,7 +18,10 @@ def at_once(body: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Cor
     """A test of a coroutine ``body(stage, **parameters)``."""
 
     async def test(at_once_runs: Any, request: pytest.FixtureRequest, record_property: Any, **_: Any) -> None:
-        record_property("seconds", await at_once_runs[request.node.nodeid])
+        seconds, error = await at_once_runs[request.node.nodeid]
+        record_property("seconds", seconds)
+        if error is not None:
+            raise error
 
     _first, *parameters = inspect.signature(body).parameters.values()
     own = [parameter for parameter in inspect.signature(test).parameters.values() if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
