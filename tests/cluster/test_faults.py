@@ -102,7 +102,11 @@ async def test_a_quota_that_leaves_no_room(stage: Stage) -> None:
     async with stage.site("quota") as site:
         await site.put(_plain(site))
         await stage.api.merge("Deployment", site.namespace, "haproxy", {"spec": {"progressDeadlineSeconds": 5}})
-        quota: dict[str, Any] = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "pods", "namespace": site.namespace}}
+        quota: dict[str, Any] = {
+            "apiVersion": "v1",
+            "kind": "ResourceQuota",
+            "metadata": {"name": "pods", "namespace": site.namespace},
+        }
         await stage.api.apply(quota | {"spec": {"hard": {"pods": "2"}}})
         uids = await site.uids("haproxy")
         async with site.load("haproxy"):

@@ -1,6 +1,5 @@
 """The life of a resource for each kind of target, under load: no request fails, and at the end nothing of ours is left."""
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -86,7 +85,7 @@ async def test_life(stage: Stage, name: str) -> None:
 async def _serves(site: Site, target: Target) -> bool:
     try:
         await site.request(target.name, host=target.host)
-    except (AssertionError, OSError, ValueError, asyncio.TimeoutError):
+    except (TimeoutError, AssertionError, OSError, ValueError):
         return False
     return True
 

@@ -36,7 +36,9 @@ async def test_the_network_of_the_node(stage: Stage) -> None:
         ("manual", {}, {"target": {"type": "Manual"}}, ("Accepted", "True", "Manual")),
     ],
 )
-async def test_nothing_is_touched(stage: Stage, name: str, labels: dict[str, str], spec: dict[str, object], condition: tuple[str, ...]) -> None:
+async def test_nothing_is_touched(
+    stage: Stage, name: str, labels: dict[str, str], spec: dict[str, object], condition: tuple[str, ...]
+) -> None:
     async with stage.site(name) as site:
         await site.put(cluster_objects.plain("Deployment", site.namespace, "haproxy", stage.upstream, replicas=1, labels=labels))
         before, uids = await site.snapshot("Deployment", "haproxy"), await site.uids("haproxy")

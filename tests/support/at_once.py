@@ -24,8 +24,16 @@ def at_once(body: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Cor
             raise error
 
     _first, *parameters = inspect.signature(body).parameters.values()
-    own = [parameter for parameter in inspect.signature(test).parameters.values() if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
+    own = [
+        parameter for parameter in inspect.signature(test).parameters.values() if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+    ]
     test.__signature__ = inspect.Signature([*own, *parameters])  # type: ignore[attr-defined]
-    test.__name__, test.__qualname__, test.__doc__, test.__module__ = body.__name__, body.__qualname__, body.__doc__, body.__module__
+    test.__name__, test.__qualname__, test.__doc__, test.__module__ = (
+        body.__name__,
+        body.__qualname__,
+        body.__doc__,
+        body.__module__,
+    )
     test.body = body  # type: ignore[attr-defined]
-    return pytest.mark.timeout(_LIMIT_SECONDS)(pytest.mark.asyncio(loop_scope="session")(test))
+    marked: Callable[..., Coroutine[Any, Any, None]] = pytest.mark.asyncio(loop_scope="session")(test)
+    return pytest.mark.timeout(_LIMIT_SECONDS)(marked)

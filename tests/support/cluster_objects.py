@@ -203,7 +203,12 @@ def ingress_controller(which: str, namespace: str, *, replicas: int = 2, data: M
     ours = which == "kubernetes-ingress"
     if ours:
         controller = f"haproxy.org/ingress-controller/{class_name}"
-        arguments = [f"--configmap={namespace}/{which}", "--http-bind-port=8080", "--https-bind-port=8443", f"--ingress.class={class_name}"]
+        arguments = [
+            f"--configmap={namespace}/{which}",
+            "--http-bind-port=8080",
+            "--https-bind-port=8443",
+            f"--ingress.class={class_name}",
+        ]
         arguments += ["--log=info", f"--namespace-whitelist={namespace}"]
         ready, alive, port = ("/healthz", 1042), ("/healthz", 1042), 8080
     else:
@@ -263,7 +268,11 @@ def ingress_controller(which: str, namespace: str, *, replicas: int = 2, data: M
                         "host": HOST,
                         "http": {
                             "paths": [
-                                {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "echo", "port": {"number": 80}}}}
+                                {
+                                    "path": "/",
+                                    "pathType": "Prefix",
+                                    "backend": {"service": {"name": "echo", "port": {"number": 80}}},
+                                }
                             ]
                         },
                     }

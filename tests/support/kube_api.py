@@ -102,7 +102,13 @@ class KubeApi:
             return await response.text(errors="replace")
 
     async def _call(
-        self, method: str, path: str, *, body: Any = None, content_type: str = "application/json", query: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        content_type: str = "application/json",
+        query: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         assert self._session is not None
         data = None if body is None else json.dumps(body)
@@ -116,7 +122,7 @@ class KubeApi:
 
     async def __aenter__(self) -> Self:
         found = client.Configuration()
-        await config.load_kube_config(self._kubeconfig, client_configuration=found)
+        await config.load_kube_config(self._kubeconfig, client_configuration=found)  # type: ignore[no-untyped-call]
         context = ssl.create_default_context(cafile=found.ssl_ca_cert)
         if found.cert_file:
             context.load_cert_chain(found.cert_file, found.key_file)

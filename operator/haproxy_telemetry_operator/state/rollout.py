@@ -12,7 +12,7 @@ from enum import Enum
 from ..names import ANNOTATION_CONFIG_HASH, ANNOTATION_RESTARTED_AT
 from .workload import ANNOTATION_ATTEMPTS, Pod, Workload
 
-__all__ = ["Phase", "Progress", "next_restart", "progress_of", "restart_annotations"]
+__all__ = ["Phase", "Progress", "is_at_work", "next_restart", "progress_of", "restart_annotations"]
 
 _FIRST_BACKOFF = timedelta(minutes=10)
 _MAX_ATTEMPTS = 4
@@ -95,9 +95,14 @@ def progress_of(workload: Workload, pods: Sequence[Pod], *, wanted_hash: str | N
     return replace(progress, phase=Phase.MISSED, again_at=since + _FIRST_BACKOFF * 2 ** max(0, workload.attempts - 1))
 
 
+def is_at_work(progresses: Sequence[Progress]) -> bool:
+    """Whether one of them is being restarted by us, or stuck at it."""
+    return any(progress.phase in (Phase.ROLLING, Phase.STALLED) for progress in progresses)
+
+
 def next_restart(progresses: Sequence[Progress], now: datetime) -> Workload | None:
     """The workload to restart now; None while another one is at it, or stuck."""
-    if any(progress.phase in (Phase.ROLLING, Phase.STALLED) for progress in progresses):
+    if is_at_work(progresses):
         return None
     needed = [progress.workload for progress in progresses if progress.phase is Phase.NEEDED]
     missed = [
