@@ -106,9 +106,12 @@ class Reconciler:
         leaving = self._progresses(
             [entry for entry in self._touched(resource) if entry.workload.key not in meant], None, automatic=automatic
         )
-        restarted = await self._restart_next(resource, leaving, None)
-        if config.status == "True" and webhook is None and restarted is None and not is_at_work(leaving):
-            restarted = await self._restart_next(resource, progresses, rendering.config_hash)
+        unsettled_seconds = self.webhooks.unsettled_seconds(resource)
+        restarted = None
+        if unsettled_seconds == 0.0:
+            restarted = await self._restart_next(resource, leaving, None)
+            if config.status == "True" and webhook is None and restarted is None and not is_at_work(leaving):
+                restarted = await self._restart_next(resource, progresses, rendering.config_hash)
         injected = injected_verdict([*leaving, *progresses], [entry.problem for entry in matches if entry.problem is not None])
         if webhook is not None and injected.status != "True":
             injected = Verdict("SidecarsInjected", "False", "InjectorUnavailable", webhook)
@@ -124,6 +127,8 @@ class Reconciler:
             progresses=progresses,
             matches=matches,
         )
+        if unsettled_seconds > 0.0:
+            return unsettled_seconds
         busy = restarted is not None or injected.reason in ("RollingOut", "InjectorUnavailable")
         waiting = any(verdict.reason in ("NoSpoeConnection", "NoSpansYet", "AgentsNotReachable") for verdict in verdicts)
         return _BUSY_SECONDS if busy else min(self.settings.resync_seconds, 15.0 if waiting else 3600.0)
@@ -195,13 +200,15 @@ class Reconciler:
         namespace = resource.namespace
         touched = self._touched(resource)
         progresses = self._progresses(touched, None, automatic=self._may_restart(resource))
-        await self._restart_next(resource, progresses, None)
+        unsettled_seconds = self.webhooks.unsettled_seconds(resource)
+        if unsettled_seconds == 0.0:
+            await self._restart_next(resource, progresses, None)
         pods = [pod for pod in self.inventory.pods(namespace) if pod.injected == resource.name and not pod.ending]
         done = not pods and all(entry.workload.restarted_for is None for entry in touched)
         if not done and not (final and self._overdue(resource)):
             injected = injected_verdict(progresses, [], suspended=True)
             await self._reporter.report(resource, [ready_verdict([injected]), accepted, injected], progresses=progresses)
-            return _BUSY_SECONDS
+            return unsettled_seconds or _BUSY_SECONDS
         problems = await self._config_maps.revert(namespace)
         if pods:
             problems.append(f"{len(pods)} pods still have the agent in them, which does no harm: restart their workloads.")

@@ -36,4 +36,5 @@ def at_once(body: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Cor
     )
     test.body = body  # type: ignore[attr-defined]
     marked: Callable[..., Coroutine[Any, Any, None]] = pytest.mark.asyncio(loop_scope="session")(test)
-    return pytest.mark.timeout(_LIMIT_SECONDS)(marked)
+    limited: Callable[..., Coroutine[Any, Any, None]] = pytest.mark.timeout(_LIMIT_SECONDS)(marked)
+    return limited

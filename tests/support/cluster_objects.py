@@ -15,7 +15,7 @@ CONTROLLERS: Mapping[str, str] = {
     "kubernetes-ingress": "haproxytech/kubernetes-ingress:1.11.12",
     "haproxy-ingress": "quay.io/jcmoraisjr/haproxy-ingress:v0.16.1",
 }
-_DRAIN_SECONDS = 3
+_DRAIN_SECONDS = 5
 _RESTRICTED = {
     "runAsNonRoot": True,
     "runAsUser": 99,
@@ -172,7 +172,7 @@ def plain(
         )
     )
     spec: Object = {
-        "terminationGracePeriodSeconds": 10,
+        "terminationGracePeriodSeconds": 20,
         "containers": [
             {
                 "name": "haproxy",
@@ -231,7 +231,7 @@ def ingress_controller(which: str, namespace: str, *, replicas: int = 2, data: M
             {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
         ],
     }
-    spec: Object = {"serviceAccountName": which, "terminationGracePeriodSeconds": 15, "containers": [container]}
+    spec: Object = {"serviceAccountName": which, "terminationGracePeriodSeconds": 20, "containers": [container]}
     if ours:
         spec["securityContext"] = {"runAsNonRoot": True, "runAsUser": 1000, "runAsGroup": 1000}
         container["volumeMounts"] = [

@@ -74,8 +74,10 @@ class SteadyLoad:
             await asyncio.sleep(self._pause_seconds)
 
     async def __aenter__(self) -> Self:
+        # Told apart: no connection, and no answer.
+        timeout = aiohttp.ClientTimeout(total=5, sock_connect=4)
         connector = aiohttp.TCPConnector(force_close=self._reconnect)
-        self._session = aiohttp.ClientSession(connector=connector, headers=self._headers, timeout=aiohttp.ClientTimeout(total=5))
+        self._session = aiohttp.ClientSession(connector=connector, headers=self._headers, timeout=timeout)
         self._tasks = [asyncio.create_task(self._ask()) for _ in range(self.clients)]
         return self
 

@@ -47,7 +47,7 @@ class Progress:
     again_at: datetime | None = None
     """With MISSED: when it may be restarted again."""
     detail: str = ""
-    """What a container of ours waits for."""
+    """What a container of ours waits for, or why there is no new pod."""
 
 
 def progress_of(workload: Workload, pods: Sequence[Pod], *, wanted_hash: str | None, automatic: bool, now: datetime) -> Progress:
@@ -81,6 +81,8 @@ def progress_of(workload: Workload, pods: Sequence[Pod], *, wanted_hash: str | N
         return replace(progress, phase=needed)
     if not workload.settled:
         stalled = workload.stuck or bool(progress.detail) or (since is not None and now - since > _STALL)
+        # A quota may have room again once an old pod has gone: it is told, and is no reason yet.
+        progress = replace(progress, detail=progress.detail or workload.refused)
         if since is not None and asked:
             return replace(progress, phase=Phase.STALLED if stalled else Phase.ROLLING)
         return replace(progress, phase=needed if since is not None and stalled else Phase.BUSY)

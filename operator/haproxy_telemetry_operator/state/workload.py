@@ -97,6 +97,8 @@ class Workload:
     on_delete: bool
     stuck: bool
     """Its own controller has given up waiting."""
+    refused: str = ""
+    """Why its own controller can't make a pod: a quota, a policy."""
 
     @classmethod
     def of_body(cls, kind: str, body: Mapping[str, Any]) -> Self:
@@ -118,6 +120,7 @@ class Workload:
             paused=bool(spec.get("paused")),
             on_delete=strategy.get("type") == "OnDelete",
             stuck=conditions.get("Progressing", {}).get("reason") == "ProgressDeadlineExceeded",
+            refused=_refusal(conditions.get("ReplicaFailure", {})),
         )
 
     @property
@@ -160,6 +163,10 @@ class Workload:
         """How often it was restarted for that hash."""
         text = self.annotations.get(ANNOTATION_ATTEMPTS, "")
         return int(text) if text.isascii() and text.isdecimal() else 0
+
+
+def _refusal(condition: Mapping[str, Any]) -> str:
+    return str(condition.get("message", ""))[:300] if condition.get("status") == "True" else ""
 
 
 def selects(selector: LabelSelector | None, labels: Mapping[str, str]) -> bool:
