@@ -44,7 +44,7 @@ async def test_life(stage: Stage, name: str) -> None:
     async with stage.site(name, target.labels) as site:
         await site.put(_objects(target, site))
         before = await site.snapshot(target.kind, target.name)
-        await site.until_true(lambda: _serves(site, target), "the app is reached")
+        await site.until_answered(target.name, host=target.host)
         await site.check_untraced(target.name, host=target.host)
         async with site.load(target.name, host=target.host):
             await site.create()
@@ -80,14 +80,6 @@ async def test_life(stage: Stage, name: str) -> None:
             assert await site.snapshot(target.kind, target.name) == before
             await site.until_rolled_out(target.kind, target.name)
             await site.check_untraced(target.name, host=target.host)
-
-
-async def _serves(site: Site, target: Target) -> bool:
-    try:
-        await site.request(target.name, host=target.host)
-    except (TimeoutError, AssertionError, OSError, ValueError):
-        return False
-    return True
 
 
 async def _samples(site: Site, target: Target, flags: str) -> bool:

@@ -134,8 +134,8 @@ class Stage:
     async def site(self, name: str, labels: Mapping[str, str] | None = None) -> AsyncIterator["Site"]:
         """A namespace; what happened in it is added to an error's words."""
         site = Site(self, f"{self.own_namespace}-{name}")
-        await self.api.apply(cluster_objects.namespace(site.namespace, labels or {}))
         try:
+            await self.api.apply(cluster_objects.namespace(site.namespace, labels or {}))
             yield site
         except BaseException as error:
             if not isinstance(error, asyncio.CancelledError):
@@ -354,6 +354,7 @@ class Site:
         """
         headers = {"traceparent": f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"} | ({"Host": host} if host else {})
         address = await self.address(service)
+        await self.until_answered(service, host=host)
         async with SteadyLoad(80, address=address, headers=headers, clients=1, pause_seconds=0.1, reconnect=True) as load:
             await load.wait_for_answers(3)
             yield load
@@ -362,6 +363,16 @@ class Site:
         begin = load.answers[0].start_seconds
         words = [f"{answer.start_seconds - begin:.1f} s: {answer.status} {answer.error}" for answer in failed]
         assert failed == [], f"{len(failed)} of {len(load.answers)} requests failed: {words[:5]}"
+
+    async def until_answered(self, service: str, *, host: str | None = None) -> None:
+        """Waits until nodes know of the Service, and a controller of the Ingress."""
+
+        async def asked() -> bool:
+            with contextlib.suppress(aiohttp.ClientError, AssertionError, TimeoutError):
+                return bool(await self.request(service, host=host))
+            return False
+
+        await self.until_true(asked, f"{service} answers")
 
     async def request(
         self, service: str, *, host: str | None = None, trace_id: str | None = None
