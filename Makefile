@@ -6,12 +6,13 @@ STAMP := .venv/.installed
 # No folder of this repository may hide a module of the standard library's (`operator`).
 export PYTHONSAFEPATH := 1
 
-.PHONY: help demo test coverage unit lint format types imports haproxies prometheus chromium faketime otelcol packages fuzz soak bench clean
+.PHONY: help demo test coverage unit cluster-test lint format types imports haproxies prometheus chromium faketime otelcol packages fuzz soak bench clean
 help:
 	@echo "make demo        two traced HAProxies in front of a traced server; prints the traces"
 	@echo "                 [PROFILE=Standard|Full|Stream] [HAPROXY=/path] [KEEP=1]"
 	@echo "make test        all tests, with every HAProxy found  [HAPROXY=/path:/path] [ARGS=...]"
 	@echo "make coverage    all tests, and which lines of the packages they reach"
+	@echo "make cluster-test  the operator on the Kubernetes that KUBECONFIG names; 4 minutes  [AGENT_IMAGE=...] [ARGS=...]"
 	@echo "make haproxies   fetch more HAProxy versions for the tests (Debian)"
 	@echo "make prometheus  fetch a Prometheus for the tests (Debian)"
 	@echo "make chromium    install a Chromium for the tests (Debian)"
@@ -42,6 +43,10 @@ coverage: $(STAMP)
 
 unit: $(STAMP)
 	$(BIN)/pytest tests/unit tests/test_repository.py $(ARGS)
+
+# Everything on the cluster may be changed: never one that is used for anything else.
+cluster-test: $(STAMP)
+	CLUSTER_TEST=1 $(BIN)/pytest tests/cluster $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check
