@@ -12,7 +12,7 @@ import jsonpatch
 
 from .injection import Mutation
 
-__all__ = ["Answer", "Question", "answer", "read_question"]
+__all__ = ["Answer", "BadReview", "Question", "answer", "read_question"]
 
 _MAX_WARNING_CHARACTERS = 240
 """The API server cuts longer ones off at 256."""
@@ -50,7 +50,7 @@ def read_question(body: bytes) -> Question:
         request = review["request"]
         pod = request["object"]
         question = Question(str(request["uid"]), str(request.get("namespace") or ""), pod, bool(request.get("dryRun")))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadReview(f"no AdmissionReview: {error!r}") from None
     if not isinstance(pod, dict) or not question.namespace:
         raise BadReview("no AdmissionReview of a pod")
