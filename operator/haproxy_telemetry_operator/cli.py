@@ -15,6 +15,8 @@ PROGRAM = "haproxy-telemetry-operator"
 _COMMANDS = {
     "run": "Run the operator until SIGTERM or SIGINT; one replica.",
     "inject": "Run the injector, which the API server asks about new pods; any number of replicas.",
+    "render": "Print all that would be written for a resource, without any cluster.",
+    "doctor": "Look at a cluster, and say what is wrong and how to mend it.",
     "rewrite": "Copy a plain HAProxy's configuration and put the agent's lines into the copy (in an init container).",
     "crd": "Print the CustomResourceDefinition.",
     "version": "Print the version.",

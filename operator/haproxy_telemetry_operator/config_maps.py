@@ -77,7 +77,7 @@ class ControllerConfigMaps:
             if self._contended(found, wanted):
                 return _failed(
                     "ContendedByFieldManager",
-                    f"Somebody takes our lines out of {name} again and again ({_writers(found)}): have it leave {wanted.key} alone, "
+                    f"Somebody takes our lines out of {name} again and again ({_writers(found)}): have it leave it alone, "
                     "or set spec.injection.configStrategy to Shadow.",
                 )
             try:

@@ -68,7 +68,10 @@ def config_verdict(sightings: Sequence[Sighting], unseen: int) -> Verdict:
         return Verdict(kind, "True", "Connected", f"HAProxy is connected to its agent in {len(sightings)} pods.")
     if unseen:
         return Verdict(
-            kind, "Unknown", "AgentsNotReachable", "The agents' metrics port can't be reached: does a NetworkPolicy forbid it?"
+            kind,
+            "Unknown",
+            "AgentsNotReachable",
+            "No agent answers on its metrics port: does it run (log of container haproxy-telemetry), does a NetworkPolicy forbid it?",
         )
     return Verdict(kind, "Unknown", "NoPods", "There is no instrumented pod that could be asked.")
 
