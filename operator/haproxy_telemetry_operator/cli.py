@@ -1,4 +1,4 @@
-"""The command line: ``run``, ``inject``, ``rewrite``, ``crd``, ``version``.
+"""The command line: ``run``, ``inject``, ``render``, ``doctor``, ``rewrite``, ``crd``, ``reference``, ``version``.
 
 Exit codes: 0 fine, 1 it could not be done, 2 wrong usage.
 """
@@ -19,6 +19,7 @@ _COMMANDS = {
     "doctor": "Look at a cluster, and say what is wrong and how to mend it.",
     "rewrite": "Copy a plain HAProxy's configuration and put the agent's lines into the copy (in an init container).",
     "crd": "Print the CustomResourceDefinition.",
+    "reference": "Print what can be said in an HAProxyTelemetry, in Markdown.",
     "version": "Print the version.",
 }
 """A module of ``commands`` for each."""

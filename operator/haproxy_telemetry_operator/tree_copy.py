@@ -65,7 +65,7 @@ class TreeCopy:
                 self._root = self.source.resolve(strict=True)
                 self._copy_root()
                 if self._version() != before:
-                    raise _ChangedError
+                    raise _ChangedError  # noqa: TRY301 - a copy that is no copy is one more reason to try again
             except (_ChangedError, FileNotFoundError):
                 self._clear()
             except (OSError, RuntimeError) as error:

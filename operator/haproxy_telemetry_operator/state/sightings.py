@@ -71,7 +71,7 @@ def config_verdict(sightings: Sequence[Sighting], unseen: int) -> Verdict:
             kind,
             "Unknown",
             "AgentsNotReachable",
-            "No agent answers on its metrics port: does it run (log of container haproxy-telemetry), does a NetworkPolicy forbid it?",
+            "No agent answers on its metrics port: does it run (log of haproxy-telemetry), does a NetworkPolicy forbid it?",
         )
     return Verdict(kind, "Unknown", "NoPods", "There is no instrumented pod that could be asked.")
 
