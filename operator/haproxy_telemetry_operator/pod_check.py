@@ -54,11 +54,15 @@ put_back() {{
     done
 }}
 
-# Code, sentence, HAProxy's words: for `kubectl logs`, for the pod's status, and in a file.
+# Code, sentence, HAProxy's words: in a file, for `kubectl logs`, and for the pod's status.
+keep() {{
+    printf '%s\\n%s\\n%.{limit}s\\n' "$1" "$2" "$3" 2>/dev/null >"$first/{verdict}" || :
+}}
+
 conclude() {{
+    keep "$1" "$2" "$3"
     say "$1: $2"
     [ -z "$3" ] || printf '%.{limit}s\\n' "$3" >&2
-    printf '%s\\n%s\\n%.{limit}s\\n' "$1" "$2" "$3" 2>/dev/null >"$first/{verdict}" || :
     if [ -w {message} ]; then
         printf '%s\\n%s\\n%.{limit}s\\n' "$1" "$2" "$3" 2>/dev/null >{message} || :
     fi
@@ -77,7 +81,8 @@ if [ "$status" -eq 0 ]; then
     say 'HAProxy takes the rewritten configuration'
     exit 0
 fi
-conclude Refused 'HAProxy refuses the rewritten configuration; the files are being put back.' "$words"
+# First the verdict: whoever is cut off from here on goes on with it.
+keep Refused 'HAProxy refuses the rewritten configuration; the files are being put back.' "$words"
 put_back
 if [ "$status" -eq 126 ] || [ "$status" -eq 127 ]; then
     conclude CheckImpossible "HAProxy could not be run for a check, so every file is as it was." "$words"
