@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 from haproxy_telemetry_operator.rewrite_report import Doubt, RewriteReport
 from haproxy_telemetry_operator.rewriter import Problem, ProblemKind, Reason, Remark, Rewriting, SectionReport
@@ -62,3 +63,12 @@ def test_a_shorter_report_says_first_what_is_not_traced() -> None:
     assert (shorter["traced"], shorter["sections"][0]["reason"]) == (100, "Fcgi")
     assert shorter["omitted"] + len(shorter["sections"]) == 101
     assert json.loads(report.json(10))["omitted"] == 101
+
+
+def test_the_documentation_has_every_reason() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "plain-haproxy.md").read_text()
+    for reason in (*Reason, *ProblemKind):
+        assert f"| `{reason.code}` | {reason.sentence.rstrip('.')} |" in page
+    for doubt in Doubt:
+        assert f"| `{doubt.code}` | {doubt.value.rstrip('.')} |" in page
+    assert all(f"`{remark.code}`" in page for remark in Remark)
