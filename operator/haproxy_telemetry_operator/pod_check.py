@@ -4,17 +4,17 @@ The image's own binary, modules, files and environment decide. If it refuses wha
 whatever HAProxy does next is what it would have done without us. The script needs a POSIX shell and ``cat``, and may run as any uid
 on a read-only root: it writes nowhere but to the volumes with the copies and to the pod's termination message.
 
-HAProxy's command is given as arguments of the shell, never as text of the script: whatever Kubernetes makes of a ``$(NAME)`` in it
-stays one word. In the script itself there are no variables that Kubernetes knows, and no two dollar signs, which it makes one.
+Kubernetes reads the script, too: it replaces ``$(NAME)`` where it knows such a variable, and makes one of two dollar signs. There
+are none of these in it, unless they are in the paths, where they mean what they mean in HAProxy's own arguments.
 """
 
 import shlex
 from collections.abc import Sequence
 
-__all__ = ["ORIGINALS_FOLDER", "REWRITTEN_LIST", "STATE_FOLDER", "VERDICT_FILE", "check_command", "check_script"]
+__all__ = ["ORIGINALS_FOLDER", "REWRITTEN_LIST", "STATE_FOLDER", "VERDICT_FILE", "check_script"]
 
-STATE_FOLDER = ".haproxy-telemetry"
-"""In a volume with copies. HAProxy passes over names that begin with a dot where it reads folders."""
+STATE_FOLDER = "state"
+"""In a volume of ours, beside what HAProxy sees of it."""
 REWRITTEN_LIST = "rewritten"
 """In the state folder: the files that were rewritten, relative to the volume, one a line."""
 ORIGINALS_FOLDER = "originals"
@@ -24,8 +24,6 @@ VERDICT_FILE = "refused"
 
 _SCRIPT = """\
 umask 022
-program=$1
-shift
 
 say() {{
     printf 'haproxy-telemetry: %s\\n' "$1" >&2
@@ -33,8 +31,8 @@ say() {{
 
 # Whether anything was rewritten; and where a verdict is kept.
 first=
-for folder in {folders}; do
-    [ -f "$folder/{state}/{rewritten}" ] && [ -z "$first" ] && first=$folder/{state}
+for volume in {volumes}; do
+    [ -f "$volume/{state}/{rewritten}" ] && [ -z "$first" ] && first=$volume/{state}
 done
 if [ -z "$first" ]; then
     say 'nothing was rewritten, so there is nothing to check'
@@ -42,25 +40,29 @@ if [ -z "$first" ]; then
 fi
 
 put_back() {{
-    for folder in {folders}; do
-        [ -f "$folder/{state}/{rewritten}" ] || continue
+    for volume in {volumes}; do
+        [ -f "$volume/{state}/{rewritten}" ] || continue
         number=0
         while IFS= read -r name; do
-            original=$folder/{state}/{originals}/$number
+            original=$volume/{state}/{originals}/$number
             # In place, for a single file is a mount of its own; as a new file where its mode forbids that.
-            if ! cat "$original" >"$folder/$name" && ! {{ rm -f "$folder/$name" && cat "$original" >"$folder/$name"; }}; then
-                say "$folder/$name could not be put back"
+            if ! cat "$original" >"$volume/$name" && ! {{ rm -f "$volume/$name" && cat "$original" >"$volume/$name"; }}; then
+                say "$volume/$name could not be put back"
             fi
             number=$((number + 1))
-        done <"$folder/{state}/{rewritten}"
+        done <"$volume/{state}/{rewritten}"
     done
 }}
 
-# Code, sentence, HAProxy's words: for `kubectl logs`, for the pod's status, and in a file.
+# Code, sentence, HAProxy's words: in a file, for `kubectl logs`, and for the pod's status.
+keep() {{
+    printf '%s\\n%s\\n%.{limit}s\\n' "$1" "$2" "$3" 2>/dev/null >"$first/{verdict}" || :
+}}
+
 conclude() {{
+    keep "$1" "$2" "$3"
     say "$1: $2"
     [ -z "$3" ] || printf '%.{limit}s\\n' "$3" >&2
-    printf '%s\\n%s\\n%.{limit}s\\n' "$1" "$2" "$3" 2>/dev/null >"$first/{verdict}" || :
     if [ -w {message} ]; then
         printf '%s\\n%s\\n%.{limit}s\\n' "$1" "$2" "$3" 2>/dev/null >{message} || :
     fi
@@ -73,19 +75,20 @@ if [ -f "$first/{verdict}" ]; then
     exit 0
 fi
 
-words=$("$program" -c "$@" 2>&1)
+words=$({command} 2>&1)
 status=$?
 if [ "$status" -eq 0 ]; then
     say 'HAProxy takes the rewritten configuration'
     exit 0
 fi
-conclude Refused 'HAProxy refuses the rewritten configuration; the files are being put back.' "$words"
+# First the verdict: whoever is cut off from here on goes on with it.
+keep Refused 'HAProxy refuses the rewritten configuration; the files are being put back.' "$words"
 put_back
 if [ "$status" -eq 126 ] || [ "$status" -eq 127 ]; then
     conclude CheckImpossible "HAProxy could not be run for a check, so every file is as it was." "$words"
     exit 0
 fi
-before=$("$program" -c "$@" 2>&1)
+before=$({command} 2>&1)
 if [ "$?" -eq 0 ]; then
     conclude Refused 'HAProxy refuses the rewritten configuration, so every file is as it was; please report it.' "$words"
 else
@@ -97,13 +100,15 @@ _LIMIT_BYTES = 3000
 """Kubernetes keeps 4,096 bytes of a termination message."""
 
 
-def check_script(destinations: Sequence[str], *, message_path: str = "/dev/termination-log") -> str:
-    """The script, for ``sh -c``; its arguments are HAProxy's binary and what it is given beside ``-c``.
+def check_script(*, haproxy: str, paths: Sequence[str], volumes: Sequence[str], message_path: str = "/dev/termination-log") -> str:
+    """The script, for ``/bin/sh -c``; it always ends with 0.
 
-    ``destinations`` are the folders where the volumes with the copies are mounted, writable. It always ends with 0.
+    ``haproxy`` is the program, ``paths`` is what it is given with ``-f``, in that order; ``volumes`` are those of ours, whole and
+    writable, where they are mounted for the check.
     """
     return _SCRIPT.format(
-        folders=" ".join(map(shlex.quote, destinations)),
+        command=" ".join(map(shlex.quote, [haproxy, "-c", *(word for path in paths for word in ("-f", path))])),
+        volumes=" ".join(map(shlex.quote, volumes)),
         state=STATE_FOLDER,
         rewritten=REWRITTEN_LIST,
         originals=ORIGINALS_FOLDER,
@@ -111,11 +116,3 @@ def check_script(destinations: Sequence[str], *, message_path: str = "/dev/termi
         limit=_LIMIT_BYTES,
         message=shlex.quote(message_path),
     )
-
-
-def check_command(
-    destinations: Sequence[str], arguments: Sequence[str], *, program: str = "haproxy", message_path: str = "/dev/termination-log"
-) -> list[str]:
-    """The command of the init container; ``arguments`` are HAProxy's, at least each ``-f`` and its path."""
-    script = check_script(destinations, message_path=message_path)
-    return ["/bin/sh", "-c", script, "haproxy-telemetry-check", program, *arguments]

@@ -21,10 +21,6 @@ class CopyError(Exception):
     """There is no complete copy; the message is one line for people."""
 
 
-class _ChangedError(Exception):
-    """The tree became another while it was copied."""
-
-
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """What is too big for a copy."""
@@ -41,12 +37,10 @@ class TreeCopy:
     source: Path
     """A folder, or a single file."""
     target: Path
-    """A folder that exists and is empty; or, for a single file, the file that is to be made."""
+    """What is to be made."""
     hidden: frozenset[str] = frozenset()
     """Names at the top that begin with two dots and are copied none the less; Kubernetes keeps its versions under such names."""
     bounds: Bounds = field(default_factory=Bounds)
-    kept: Path | None = None
-    """What stays in the target when a copy is made again, and is never copied over."""
     left_out: int = 0
     """Sockets, fifos and devices."""
     _root: Path = field(init=False)
@@ -64,24 +58,25 @@ class TreeCopy:
                 before = self._version()
                 self._root = self.source.resolve(strict=True)
                 self._copy_root()
-                if self._version() != before:
-                    raise _ChangedError  # noqa: TRY301 - a copy that is no copy is one more reason to try again
-            except (_ChangedError, FileNotFoundError):
+                if self._version() == before:
+                    return
+                self._clear()
+            except FileNotFoundError:
                 self._clear()
             except (OSError, RuntimeError) as error:
                 raise CopyError(self._words(error)) from None
-            else:
-                return
         raise CopyError(f"{self.source} is not there, or changes faster than it can be copied")
 
     def _copy_root(self) -> None:
-        if self._root.is_file():
-            self._file(self._root, self.target, self._root.stat())
+        status = self._root.stat()
+        if not stat.S_ISDIR(status.st_mode):
+            self._file(self._root, self.target, status)
             return
+        self.target.mkdir(mode=0o700)
         for path in sorted(self._root.iterdir()):
-            target = self.target / path.name
-            if target != self.kept and (not path.name.startswith("..") or path.name in self.hidden):
-                self._entry(path, target, (self._root,))
+            if not path.name.startswith("..") or path.name in self.hidden:
+                self._entry(path, self.target / path.name, (self._root,))
+        _keep(status, self.target)
 
     def _entry(self, source: Path, target: Path, above: tuple[Path, ...]) -> None:
         self._entries += 1
@@ -111,9 +106,8 @@ class TreeCopy:
             while chunk := reader.read(_CHUNK_BYTES):
                 self._bytes += len(chunk)
                 if self._bytes > self.bounds.total_bytes:
-                    raise CopyError(
-                        f"{self.source} has more than {self.bounds.total_bytes >> 20} MiB: mount only what HAProxy needs"
-                    )
+                    limit = f"{self.bounds.total_bytes >> 20} MiB"
+                    raise CopyError(f"{self.source} has more than {limit}: mount only what HAProxy needs")
                 writer.write(chunk)
         _keep(status, target)
 
@@ -129,12 +123,8 @@ class TreeCopy:
         return data.readlink() if data.is_symlink() else None
 
     def _clear(self) -> None:
-        if self.target.is_dir():
-            for path in self.target.iterdir():
-                if path != self.kept:
-                    remove(path)
-        else:
-            self.target.unlink(missing_ok=True)
+        if self.target.exists():
+            remove(self.target)
 
     def _words(self, error: Exception) -> str:
         if isinstance(error, PermissionError):

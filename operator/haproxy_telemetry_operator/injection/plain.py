@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..names import OWN_PREFIX
-from ..pod_check import check_command
+from ..pod_check import check_script
+from ..pod_mounts import CONTENT
 from ..rendering.payload import key_of
 from ..rendering.places import PAYLOAD_DIRECTORY
 from ..targets.command_line import words
@@ -41,13 +42,6 @@ class _Swap:
     mount: Mapping[str, Any] | None
     """The user's; None: the path is in the image."""
     mount_path: str
-    paths: tuple[str, ...]
-    """All that HAProxy reads."""
-
-    @property
-    def is_file(self) -> bool:
-        """Whether a single file is mounted."""
-        return self.mount is not None and self.mount_path in self.paths and _looks_like_a_file(self.mount_path)
 
     @property
     def volume(self) -> str:
@@ -83,8 +77,8 @@ def plain_parts(case: Case, spec: dict[str, Any], originals: Originals) -> Parts
                 "rewrite",
                 "--plan",
                 f"{PAYLOAD_DIRECTORY}/{key_of('insertions.json', case.transport)}",
-                *(word for swap in swaps for word in ("--mount", swap.mount_path, _source(swap), _destination(swap))),
-                *(word for path in recognition.config_paths for word in ("--file", path)),
+                *(f"--mount={swap.mount_path}={_source(swap)}={_destination(swap)}" for swap in swaps),
+                *(f"--file={path}" for path in recognition.config_paths),
             ],
             "volumeMounts": [
                 {"name": PAYLOAD_VOLUME, "mountPath": PAYLOAD_DIRECTORY, "readOnly": True},
@@ -110,7 +104,7 @@ def _swaps(container: Mapping[str, Any], paths: Sequence[str]) -> list[_Swap]:
             raise CannotInject("HAProxy reads the root of its file system.")
         where = (posixpath.dirname(path) if _looks_like_a_file(path) else path) if mount is None else mount["mountPath"]
         by_path[where] = mount
-    return [_Swap(number, mount, where, tuple(paths)) for number, (where, mount) in enumerate(by_path.items())]
+    return [_Swap(number, mount, where) for number, (where, mount) in enumerate(by_path.items())]
 
 
 def _is_within(path: str, mount_path: str) -> bool:
@@ -123,9 +117,7 @@ def _looks_like_a_file(path: str) -> bool:
 
 def _swap(container: dict[str, Any], swap: _Swap, parts: Parts) -> None:
     parts.volumes.append({"name": swap.volume, "emptyDir": {}})
-    ours: dict[str, Any] = {"name": swap.volume, "mountPath": swap.mount_path}
-    if swap.is_file:
-        ours["subPath"] = posixpath.basename(swap.mount_path)
+    ours: dict[str, Any] = {"name": swap.volume, "mountPath": swap.mount_path, "subPath": CONTENT}
     if swap.mount is None:
         parts.volumes.append({"name": swap.image_volume, "emptyDir": {}})
         container["volumeMounts"] = [*(container.get("volumeMounts") or ()), ours]
@@ -166,10 +158,9 @@ def _image_copy(container: Mapping[str, Any], swaps: Sequence[_Swap]) -> dict[st
 
 def _check(container: Mapping[str, Any], swaps: Sequence[_Swap], paths: Sequence[str]) -> dict[str, Any]:
     """All that HAProxy will see, and beside it the whole of the volumes."""
-    arguments = [word for path in paths for word in ("-f", path)]
-    command = check_command([_destination(swap) for swap in swaps], arguments, program=_program(container))
+    script = check_script(haproxy=_program(container), paths=paths, volumes=[_destination(swap) for swap in swaps])
     return _of_users_image(_CHECK, container) | {
-        "command": command,
+        "command": ["/bin/sh", "-c", script],
         "volumeMounts": [
             *copy.deepcopy(container["volumeMounts"]),
             {"name": PAYLOAD_VOLUME, "mountPath": PAYLOAD_DIRECTORY, "readOnly": True},

@@ -15,8 +15,8 @@ def render_reference() -> str:
     lines = [
         f"# {KIND}",
         "",
-        f"`{API_VERSION}`, short name `{SHORT_NAME}`; one in charge of each namespace, the oldest. A default in its own column is the",
-        "API server's; one that the meaning names is that of the agent's version.",
+        f"`{API_VERSION}`, short name `{SHORT_NAME}`; one in charge of each namespace, the oldest. A default in its own column is",
+        "the API server's; one that the meaning names is that of the agent's version.",
         "",
         "## spec",
         "",
