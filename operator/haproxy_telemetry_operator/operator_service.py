@@ -21,6 +21,7 @@ from .cluster import CONFIG_MAPS, INGRESSES, NODES, PODS, TELEMETRIES, WORKLOADS
 from .injection import Facts
 from .inventory import Inventory
 from .names import FIELD_MANAGER
+from .own_traces import OwnTraces
 from .reconciliation import Reconciler
 from .settings import OperatorSettings
 from .telemetry import OperatorTelemetry
@@ -43,7 +44,7 @@ _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 class OperatorService:
     """Starts and ends; ``see`` is where Kopf's events come in."""
 
-    def __init__(self, settings: OperatorSettings, cluster: Cluster) -> None:
+    def __init__(self, settings: OperatorSettings, cluster: Cluster, traces: OwnTraces) -> None:
         self.settings = settings
         self._cluster = cluster
         self._inventory = Inventory()
@@ -57,7 +58,7 @@ class OperatorService:
             watch_age_seconds=lambda: time.monotonic() - self._heard_seconds,
             api_calls=lambda: cluster.calls,
         )
-        self._queue = WorkQueue(self._reconciler.reconcile, self.telemetry)
+        self._queue = WorkQueue(self._reconciler.reconcile, self.telemetry, traces)
         self._tasks: list[asyncio.Task[None]] = []
         self._runner: web.AppRunner | None = None
         self._synced = False

@@ -12,6 +12,7 @@ from ..cluster import ApiError, Cluster
 from ..handlers import register
 from ..logs import configure_logging
 from ..operator_service import OperatorService
+from ..own_traces import OwnTraces
 from ..settings import OperatorSettings
 from .options import add_image_options, add_log_options, namespaces_of
 
@@ -70,13 +71,17 @@ def run(options: argparse.Namespace) -> int:
 
 async def _serve(settings: OperatorSettings) -> None:
     cluster = await Cluster.connect(kubeconfig=os.environ.get("KUBECONFIG") or None)
-    service = OperatorService(settings, cluster)
+    traces = OwnTraces(os.environ)
+    service = OperatorService(settings, cluster, traces)
     namespaces = {settings.own_namespace, *settings.namespaces} if settings.namespaces else None
-    await kopf.operator(
-        registry=register(service),
-        clusterwide=namespaces is None,
-        namespaces=sorted(namespaces or ()),
-    )
+    try:
+        await kopf.operator(
+            registry=register(service),
+            clusterwide=namespaces is None,
+            namespaces=sorted(namespaces or ()),
+        )
+    finally:
+        traces.close()
 
 
 def _own_namespace() -> str:
