@@ -23,6 +23,8 @@ TESTED_BY_RUNNING = {
     "endpoint_connections",
     "export.otlp_grpc",
     "export.otlp_http",
+    "inject_command",
+    "injector",
     "listener",
     "record_server",
     "resource",
