@@ -153,16 +153,20 @@ def test_a_malformed_question_is_allowed_and_said(body: bytes) -> None:
 
 
 ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
 )
 
 
 @given(
-    st.fixed_dictionaries({"apiVersion": st.just("admission.k8s.io/v1"), "kind": st.just("AdmissionReview")}, optional={"request": ANYTHING})
+    st.fixed_dictionaries(
+        {"apiVersion": st.just("admission.k8s.io/v1"), "kind": st.just("AdmissionReview")}, optional={"request": ANYTHING}
+    )
     | st.builds(
         lambda request: {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request},
         st.fixed_dictionaries(
-            {}, optional={key: ANYTHING for key in ("uid", "namespace", "object", "dryRun", "operation", "subResource")}
+            {}, optional=dict.fromkeys(("uid", "namespace", "object", "dryRun", "operation", "subResource"), ANYTHING)
         ),
     )
 )

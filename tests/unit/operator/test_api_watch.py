@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from aiohttp import web
 from kubernetes.aio import client
-from support.ports import ADDRESS, free_port
 
 from haproxy_telemetry_operator.api_watch import (
     Event,
@@ -18,6 +17,7 @@ from haproxy_telemetry_operator.api_watch import (
     back_off_seconds,
     follow,
 )
+from support.ports import ADDRESS, free_port
 
 
 def body(version: str, name: str = "x") -> dict[str, Any]:

@@ -6,7 +6,10 @@ from haproxy_telemetry_operator.resource_cache import ResourceCache
 
 
 def body(namespace: str, name: str, created: str = "2026-01-01T00:00:00Z", **metadata: Any) -> dict[str, Any]:
-    return {"metadata": {"namespace": namespace, "name": name, "creationTimestamp": created} | metadata, "spec": {"profile": "Full"}}
+    return {
+        "metadata": {"namespace": namespace, "name": name, "creationTimestamp": created} | metadata,
+        "spec": {"profile": "Full"},
+    }
 
 
 def test_a_list_replaces_all_there_was() -> None:
@@ -38,7 +41,12 @@ def test_events_change_it() -> None:
 
 def test_the_oldest_is_in_charge_then_the_first_by_name() -> None:
     cache = ResourceCache()
-    for resource in (body("a", "z"), body("a", "y"), body("a", "a", "2026-02-01T00:00:00Z"), body("b", "b", "2025-01-01T00:00:00Z")):
+    for resource in (
+        body("a", "z"),
+        body("a", "y"),
+        body("a", "a", "2026-02-01T00:00:00Z"),
+        body("b", "b", "2025-01-01T00:00:00Z"),
+    ):
         cache.put(resource)
     winner = cache.in_charge("a")
     assert winner is not None

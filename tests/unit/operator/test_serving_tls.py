@@ -6,12 +6,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from support.ports import ADDRESS, free_port
 
 from haproxy_telemetry_operator import serving_tls
 from haproxy_telemetry_operator.certificate_secret import secret_body
 from haproxy_telemetry_operator.certificates import Pair, dns_names, join_bundle, make_pair
 from haproxy_telemetry_operator.serving_tls import CertificateFiles, SecretSink, ServingTls
+from support.ports import ADDRESS, free_port
 
 NAMES = dns_names("injector", "telemetry")
 NOW = datetime.datetime.now(datetime.UTC)
