@@ -40,16 +40,25 @@ class Injector:
         telemetry: what ``/metrics`` shows.
         tls: what to listen with.
         ready: why pods should rather be sent elsewhere; empty: no reason.
+        body_seconds: how long a question may take to arrive.
     """
 
     def __init__(
-        self, *, resources: Resources, change: Change, telemetry: InjectorTelemetry, tls: ServingTls, ready: Callable[[], str]
+        self,
+        *,
+        resources: Resources,
+        change: Change,
+        telemetry: InjectorTelemetry,
+        tls: ServingTls,
+        ready: Callable[[], str],
+        body_seconds: float = _BODY_SECONDS,
     ) -> None:
         self._resources = resources
         self._change = change
         self._telemetry = telemetry
         self._tls = tls
         self._ready = ready
+        self._body_seconds = body_seconds
         self._questions = asyncio.Semaphore(_MAX_QUESTIONS)
         self._draining = False
         self._runners: list[web.AppRunner] = []
@@ -89,7 +98,7 @@ class Injector:
     async def _inject(self, request: web.Request) -> web.Response:
         begun = time.monotonic()
         try:
-            async with asyncio.timeout(_BODY_SECONDS), self._questions:
+            async with asyncio.timeout(self._body_seconds), self._questions:
                 body = await request.read()
         except TimeoutError:
             return self._turn_away("too_slow", begun, 503)

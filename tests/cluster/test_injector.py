@@ -303,8 +303,8 @@ async def test_the_certificate_is_changed_under_load_and_no_pod_is_missed(instal
         assert steps == [Step.STAGE, Step.PROMOTE, Step.PRUNE]
         assert (missed, pods > 60) == (0, True)
         assert len(split_bundle(planned.bundle)) == 1
-        # It was really the new one that the last bundle vouches for: the old authority is no good any more. The comment makes the API
-        # server connect anew: with each bundle it has had it goes on with a connection that is open.
+        # The last bundle vouches for the new one alone: the old authority is no good any more. The comment makes the API server
+        # connect anew: with each bundle that it has had it goes on with a connection that is open.
         await installed.write_webhook(old.authority + b"# once more\n")
 
         async def refused() -> bool:

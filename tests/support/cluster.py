@@ -80,7 +80,7 @@ async def open_cluster() -> AsyncIterator[Cluster]:
 async def own_namespace(cluster: Cluster, prefix: str) -> AsyncIterator[str]:
     """A new namespace; that it is gone is not waited for."""
     name = f"{prefix}-{secrets.token_hex(3)}"
-    await cluster.core.create_namespace({"metadata": {"name": name}})
+    await cluster.core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=name)))
     try:
         yield name
     finally:
