@@ -8,6 +8,7 @@ an answer depends on the question alone and does nothing, so neither is special.
 """
 
 import base64
+import copy
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
@@ -64,7 +65,7 @@ def answer(body: bytes, decide: Callable[[Mapping[str, Any], str], Decision]) ->
 
     Args:
         body: an AdmissionReview with a request, JSON.
-        decide: ``(pod, namespace)``; must leave the pod it is given as it is. What it raises is answered as well.
+        decide: ``(pod, namespace)``. What it raises is answered as well.
     """
     uid = ""
     dry_run = False
@@ -86,7 +87,8 @@ def answer(body: bytes, decide: Callable[[Mapping[str, Any], str], Decision]) ->
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as problem:
         return Answer(_review(uid, MALFORMED), MALFORMED, dry_run, _describe(problem), name)
     try:
-        decision = decide(pod, namespace)
+        # A copy: should it be changed in place, the patch would be one for another pod than the API server's.
+        decision = decide(copy.deepcopy(pod), namespace)
         patch = None if decision.pod is None else _patch(pod, decision.pod)
     except Exception as problem:  # noqa: BLE001 - whatever it is, the pod starts
         return Answer(_review(uid, ERROR), ERROR, dry_run, _describe(problem), name)

@@ -122,8 +122,16 @@ def test_a_decision_that_changes_the_pod_it_was_given_makes_no_wrong_patch() -> 
         pod["spec"]["containers"].clear()
         return decided
 
-    patch = response(answer(review(), spoil)).get("patch")
-    assert patch is None or jsonpatch.apply_patch(POD, json.loads(base64.b64decode(patch)))["spec"]["containers"]
+    patch = json.loads(base64.b64decode(response(answer(review(), spoil))["patch"]))
+    assert jsonpatch.apply_patch(POD, patch) == inject(POD, "edge").pod
+
+
+def test_a_patch_that_makes_another_pod_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = jsonpatch.JsonPatch([{"op": "remove", "path": "/spec/containers"}])
+    monkeypatch.setattr(jsonpatch, "make_patch", lambda *_: wrong)
+    answered = answer(review(), inject)
+    assert answered.result == "error"
+    assert "patch" not in response(answered)
 
 
 @pytest.mark.parametrize(
