@@ -25,6 +25,7 @@ TESTED_BY_RUNNING = {
     "export.otlp_http",
     "inject_command",
     "injector",
+    "injector_connections",
     "listener",
     "record_server",
     "resource",

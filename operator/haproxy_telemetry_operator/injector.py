@@ -14,6 +14,7 @@ from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
 from .admission import Answer, answer
+from .injector_connections import BoundedRunner
 from .injector_telemetry import InjectorTelemetry
 from .pod_decision import Change, Resources, Route, Sidecar, decide
 from .serving_tls import ServingTls
@@ -28,7 +29,6 @@ _BODY_SECONDS = 4.0
 """The webhook's timeout is 5 s: whoever sends for longer has nobody waiting."""
 _MAX_QUESTIONS = 64
 """At once: what bodies may need of memory is bounded by it."""
-_END_SECONDS = 5.0
 
 
 class Injector:
@@ -81,7 +81,7 @@ class Injector:
         for application, its_port, context in ((plain, metrics_port, None), (secured, port, self._tls.context)):
             application.router.add_get("/healthz", self._healthz)
             application.router.add_get("/readyz", self._readyz)
-            runner = web.AppRunner(application, access_log=None, shutdown_timeout=_END_SECONDS)
+            runner = BoundedRunner(application, given_up=self._telemetry.connection_given_up)
             self._runners.append(runner)
             await runner.setup()
             await web.TCPSite(runner, host, its_port, ssl_context=context).start()

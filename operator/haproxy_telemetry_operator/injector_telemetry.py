@@ -63,6 +63,7 @@ class InjectorTelemetry(Collector):
         self._dry_runs: Counter[str] = Counter(injected=0)
         self._durations = [0] * (len(_BUCKETS_SECONDS) + 1)
         self._duration_seconds = 0.0
+        self._connections_given_up = 0
         self._certificates: Counter[str] = Counter(ok=0, refused=0)
         self._events: Counter[str] = Counter()
         self._failures: Counter[str] = Counter()
@@ -78,6 +79,10 @@ class InjectorTelemetry(Collector):
         counts[result if result in counts or len(counts) < _MAX_RESULTS else "other"] += 1
         self._durations[bisect_left(_BUCKETS_SECONDS, seconds)] += 1
         self._duration_seconds += seconds
+
+    def connection_given_up(self) -> None:
+        """One too many, or one on which no question came."""
+        self._connections_given_up += 1
 
     def certificate_read(self, result: str) -> None:
         """A new certificate: ``ok`` or ``refused``."""
@@ -107,6 +112,11 @@ class InjectorTelemetry(Collector):
             "How long an answer took, from the question's head to the answer.",
             buckets=list(zip([*map(str, _BUCKETS_SECONDS), "+Inf"], sums, strict=True)),
             sum_value=self._duration_seconds,
+        )
+        yield CounterMetricFamily(
+            f"{PREFIX}connections_given_up_total",
+            "Connections that were one too many, or on which no question came.",
+            self._connections_given_up,
         )
         not_after = self._certificate_not_after()
         yield GaugeMetricFamily(

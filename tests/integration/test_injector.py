@@ -20,6 +20,7 @@ from aiohttp import web
 
 from haproxy_telemetry_operator.certificates import Pair, dns_names, make_pair
 from haproxy_telemetry_operator.injector import MAX_BODY_BYTES, Injector
+from haproxy_telemetry_operator.injector_connections import BoundedRunner
 from haproxy_telemetry_operator.injector_telemetry import InjectorTelemetry
 from haproxy_telemetry_operator.pod_decision import Refusal
 from haproxy_telemetry_operator.resource_cache import ResourceCache
@@ -261,3 +262,27 @@ async def test_metrics_are_in_the_clear_on_a_port_of_their_own() -> None:
     async with serving(new_pair()) as server, aiohttp.ClientSession() as session:
         async with session.get(f"http://{ADDRESS}:{server.metrics_port}/metrics") as response:
             assert 'haproxy_telemetry_injector_admissions_total{result="injected"} 0.0' in await response.text()
+
+
+async def test_connections_are_bounded_and_none_is_open_for_nothing() -> None:
+    given_up: list[None] = []
+    runner = BoundedRunner(web.Application(), given_up=lambda: given_up.append(None), max_connections=1, first_seconds=0.3)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, ADDRESS, port).start()
+    reader, writer = await asyncio.open_connection(ADDRESS, port)
+    second_reader, second_writer = await asyncio.open_connection(ADDRESS, port)
+    # One too many is closed at once, the first one when nothing has come on it.
+    for ending, of_them in ((second_reader, 1), (reader, 2)):
+        with contextlib.suppress(ConnectionResetError):
+            assert await asyncio.wait_for(ending.read(), 5) == b""
+        assert len(given_up) == of_them
+    # There is room again, and who asks is answered.
+    third_reader, third_writer = await asyncio.open_connection(ADDRESS, port)
+    third_writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert b"404" in await third_reader.readline()
+    for each in (writer, second_writer, third_writer):
+        each.close()
+    await runner.cleanup()
+    assert len(given_up) == 2
+    assert runner.connections == 0

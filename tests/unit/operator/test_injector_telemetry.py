@@ -51,6 +51,8 @@ def test_the_watch_and_the_certificate() -> None:
     counted.watch_heard("w", events=2)
     counted.watch_failed("w")
     counted.certificate_read("ok")
+    counted.connection_given_up()
+    assert value(counted, "connections_given_up_total") == 1
     assert value(counted, "watch_events_total", watch="w") == 2
     assert value(counted, "watch_failures_total", watch="w") == 1
     assert value(counted, "watch_last_heard_timestamp_seconds", watch="w") == 1000
