@@ -5,6 +5,7 @@ the first look, and again at every resync, so that a lost event is made good.
 """
 
 import asyncio
+import base64
 import contextlib
 import logging
 import re
@@ -49,7 +50,7 @@ class OperatorService:
         self._cluster = cluster
         self._inventory = Inventory()
         self._keeper = CertificateKeeper(cluster, settings, _now)
-        self._webhooks = Webhooks(cluster, self._inventory, self._keeper.client_config)
+        self._webhooks = Webhooks(cluster, self._inventory, self._keeper.client_config, self._bundle_published)
         self._reconciler = Reconciler(cluster, self._inventory, self._webhooks, settings, _now)
         self._heard_seconds = time.monotonic()
         self.telemetry = OperatorTelemetry(
@@ -62,6 +63,9 @@ class OperatorService:
         self._tasks: list[asyncio.Task[None]] = []
         self._runner: web.AppRunner | None = None
         self._synced = False
+
+    def _bundle_published(self, bundle: str) -> None:
+        self._keeper.published = base64.b64decode(bundle)
 
     @property
     def alive(self) -> bool:

@@ -21,10 +21,20 @@ ClientConfig = Callable[[], Awaitable[dict[str, Any] | str]]
 
 
 class Webhooks:
-    """Writes the configuration."""
+    """Writes the configuration.
 
-    def __init__(self, cluster: Cluster, inventory: Inventory, client_config: ClientConfig) -> None:
+    Args:
+        cluster: the connection.
+        inventory: all resources.
+        client_config: how API servers reach the injector.
+        published: is told which bundle (base64) all entries have.
+    """
+
+    def __init__(
+        self, cluster: Cluster, inventory: Inventory, client_config: ClientConfig, published: Callable[[str], None]
+    ) -> None:
         self._cluster = cluster
+        self._published = published
         self._inventory = inventory
         self._client_config = client_config
         self._lock = asyncio.Lock()
@@ -48,6 +58,7 @@ class Webhooks:
                 else:
                     await self._cluster.delete(WEBHOOK_CONFIGURATIONS, None, WEBHOOK_CONFIGURATION)
                 self._written = body
+            self._published(config["caBundle"])
             return None
 
     def forget(self) -> None:

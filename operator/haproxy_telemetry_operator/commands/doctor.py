@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from ..certificates import expiry_of
+from ..certificates import read_not_after
 from ..cluster import (
     CONFIG_MAPS,
     DEFINITIONS,
@@ -93,7 +93,7 @@ async def _look(options: argparse.Namespace) -> Evidence:
         with contextlib.suppress(ApiError, KeyError, ValueError, TypeError):
             secret = await cluster.get(SECRETS, options.operator_namespace, options.certificate_secret)
             if secret is not None:
-                evidence.certificate_end = expiry_of(base64.b64decode(secret["data"]["tls.crt"]))
+                evidence.certificate_end = read_not_after(base64.b64decode(secret["data"]["tls.crt"]))
         with contextlib.suppress(ApiError):
             evidence.endpoints = await _endpoints(cluster, options, evidence)
     return evidence

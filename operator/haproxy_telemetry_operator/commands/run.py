@@ -4,13 +4,15 @@ import argparse
 import asyncio
 import logging
 import os
+import sys
 from pathlib import Path
 
 import kopf
 
+from haproxy_telemetry_agent.logs import configure_logging
+
 from ..cluster import ApiError, Cluster
 from ..handlers import register
-from ..logs import configure_logging
 from ..operator_service import OperatorService
 from ..own_traces import OwnTraces
 from ..settings import OperatorSettings
@@ -45,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Until it is told to stop."""
-    configure_logging(level=options.log_level, log_format=options.log_format)
+    configure_logging(level=options.log_level, format=options.log_format, stream=sys.stderr)
     settings = OperatorSettings(
         image=options.image,
         image_pull_policy=options.image_pull_policy,

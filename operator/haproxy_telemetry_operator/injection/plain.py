@@ -7,6 +7,7 @@ What lies on no volume is in the image: there a first init container, of that im
 
 import copy
 import posixpath
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,7 @@ _IMAGE_COPY = f"{OWN_PREFIX}-image"
 _CHECK = f"{OWN_PREFIX}-check"
 _SOURCE = "/haproxy-telemetry/source"
 _DESTINATION = "/haproxy-telemetry/destination"
+_READ_ONLY_KINDS = ("configMap", "secret", "projected", "downwardAPI")
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,9 @@ def plain_parts(case: Case, spec: dict[str, Any], originals: Originals) -> Parts
     before = copy.deepcopy(container)
     originals.note_mounts(container)
     for swap in swaps:
-        _swap(container, swap, parts)
+        volume = _volume_of(spec, swap)
+        _check_readable(spec, volume, swap)
+        _swap(container, swap, parts, read_only=any(kind in volume for kind in _READ_ONLY_KINDS))
     copied = [swap for swap in swaps if swap.mount is None]
     if copied:
         parts.init_containers.append(_image_copy(before, copied))
@@ -100,6 +104,8 @@ def _swaps(container: Mapping[str, Any], paths: Sequence[str]) -> list[_Swap]:
         mount = max(mounts, key=lambda entry: len(entry["mountPath"].rstrip("/")), default=None)
         if mount is not None and mount.get("mountPropagation") not in (None, "None"):
             raise CannotInject(f"{path} lies on a mount with mountPropagation, which can't be replaced by another one.")
+        if mount is not None and mount.get("subPathExpr"):
+            raise CannotInject(f"{path} lies on a mount with subPathExpr: use subPath.")
         if mount is None and path == "/":
             raise CannotInject("HAProxy reads the root of its file system.")
         where = (posixpath.dirname(path) if _looks_like_a_file(path) else path) if mount is None else mount["mountPath"]
@@ -115,14 +121,35 @@ def _looks_like_a_file(path: str) -> bool:
     return "." in posixpath.basename(path)
 
 
-def _swap(container: dict[str, Any], swap: _Swap, parts: Parts) -> None:
+def _volume_of(spec: Mapping[str, Any], swap: _Swap) -> Mapping[str, Any]:
+    name = None if swap.mount is None else swap.mount["name"]
+    found: Mapping[str, Any] = next((entry for entry in spec.get("volumes") or () if entry["name"] == name), {})
+    return found
+
+
+def _check_readable(spec: Mapping[str, Any], volume: Mapping[str, Any], swap: _Swap) -> None:
+    """The copy is made by a user of no rights: what only root may read would keep the pod from starting."""
+    if (spec.get("securityContext") or {}).get("fsGroup") is not None:
+        return
+    for kind in _READ_ONLY_KINDS:
+        source = volume.get(kind) or {}
+        parts = [source, *(part for entry in source.get("sources") or () for part in entry.values())]
+        modes = [part["defaultMode"] for part in parts if part.get("defaultMode") is not None]
+        modes += [item["mode"] for part in parts for item in part.get("items") or () if item.get("mode") is not None]
+        if any(not mode & 0o004 for mode in modes):
+            raise CannotInject(
+                f"{swap.mount_path} has files that only root may read: set the pod's fsGroup, or a mode such as 0644."
+            )
+
+
+def _swap(container: dict[str, Any], swap: _Swap, parts: Parts, *, read_only: bool) -> None:
     parts.volumes.append({"name": swap.volume, "emptyDir": {}})
     ours: dict[str, Any] = {"name": swap.volume, "mountPath": swap.mount_path, "subPath": CONTENT}
     if swap.mount is None:
         parts.volumes.append({"name": swap.image_volume, "emptyDir": {}})
         container["volumeMounts"] = [*(container.get("volumeMounts") or ()), ours]
         return
-    if swap.mount.get("readOnly"):
+    if read_only or swap.mount.get("readOnly"):
         ours["readOnly"] = True
     mounts = container["volumeMounts"]
     mounts[mounts.index(swap.mount)] = ours
@@ -146,7 +173,7 @@ def _source_mount(swap: _Swap) -> dict[str, Any]:
 
 
 def _image_copy(container: Mapping[str, Any], swaps: Sequence[_Swap]) -> dict[str, Any]:
-    commands = " && ".join(f"cp -R '{swap.mount_path}/.' '{_source(swap)}/'" for swap in swaps)
+    commands = " && ".join(f"cp -R {shlex.quote(swap.mount_path)}/. {_source(swap)}/" for swap in swaps)
     return _of_users_image(_IMAGE_COPY, container) | {
         "command": ["/bin/sh", "-c", f"{commands} || true"],
         "volumeMounts": [
