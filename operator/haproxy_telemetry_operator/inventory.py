@@ -115,6 +115,8 @@ class Inventory:
             objects = store.get(namespace, {})
             for name in objects.keys() - set(keep(namespace)):
                 del objects[name]
+                if kind == "workloads":
+                    self._versions.pop((namespace, *name), None)
             if not objects:
                 store.pop(namespace, None)
 

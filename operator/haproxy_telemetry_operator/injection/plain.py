@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..names import OWN_PREFIX
-from ..pod_check import check_script
-from ..pod_mounts import CONTENT
+from ..pod_check import check_command
 from ..rendering.payload import key_of
 from ..rendering.places import PAYLOAD_DIRECTORY
 from ..targets.command_line import words
@@ -34,6 +33,8 @@ _CHECK = f"{OWN_PREFIX}-check"
 _SOURCE = "/haproxy-telemetry/source"
 _DESTINATION = "/haproxy-telemetry/destination"
 _READ_ONLY_KINDS = ("configMap", "secret", "projected", "downwardAPI")
+_FOLDERS = frozenset(("/etc/haproxy", "/usr/local/etc/haproxy"))
+"""What every image that has them has as folders."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class _Swap:
     mount: Mapping[str, Any] | None
     """The user's; None: the path is in the image."""
     mount_path: str
+    is_file: bool
+    """Whether a single file is mounted."""
 
     @property
     def volume(self) -> str:
@@ -62,12 +65,13 @@ def plain_parts(case: Case, spec: dict[str, Any], originals: Originals) -> Parts
     """
     recognition = case.recognition
     container = next(entry for entry in spec["containers"] if entry["name"] == recognition.containers[0])
-    swaps = _swaps(container, recognition.config_paths)
+    volumes = {entry["name"]: entry for entry in spec.get("volumes") or ()}
+    swaps = _swaps(container, recognition.config_paths, volumes)
     parts = Parts(mounts={container["name"]: [{"name": PAYLOAD_VOLUME, "mountPath": PAYLOAD_DIRECTORY, "readOnly": True}]})
     before = copy.deepcopy(container)
     originals.note_mounts(container)
     for swap in swaps:
-        volume = _volume_of(spec, swap)
+        volume = {} if swap.mount is None else volumes.get(swap.mount["name"], {})
         _check_readable(spec, volume, swap)
         _swap(container, swap, parts, read_only=any(kind in volume for kind in _READ_ONLY_KINDS))
     copied = [swap for swap in swaps if swap.mount is None]
@@ -81,8 +85,8 @@ def plain_parts(case: Case, spec: dict[str, Any], originals: Originals) -> Parts
                 "rewrite",
                 "--plan",
                 f"{PAYLOAD_DIRECTORY}/{key_of('insertions.json', case.transport)}",
-                *(f"--mount={swap.mount_path}={_source(swap)}={_destination(swap)}" for swap in swaps),
-                *(f"--file={path}" for path in recognition.config_paths),
+                *(word for swap in swaps for word in ("--mount", swap.mount_path, _source(swap), _destination(swap))),
+                *(word for path in recognition.config_paths for word in ("--file", path)),
             ],
             "volumeMounts": [
                 {"name": PAYLOAD_VOLUME, "mountPath": PAYLOAD_DIRECTORY, "readOnly": True},
@@ -96,7 +100,7 @@ def plain_parts(case: Case, spec: dict[str, Any], originals: Originals) -> Parts
     return parts
 
 
-def _swaps(container: Mapping[str, Any], paths: Sequence[str]) -> list[_Swap]:
+def _swaps(container: Mapping[str, Any], paths: Sequence[str], volumes: Mapping[str, Mapping[str, Any]]) -> list[_Swap]:
     """Several paths on one mount are one swap."""
     by_path: dict[str, Mapping[str, Any] | None] = {}
     for path in paths:
@@ -105,12 +109,40 @@ def _swaps(container: Mapping[str, Any], paths: Sequence[str]) -> list[_Swap]:
         if mount is not None and mount.get("mountPropagation") not in (None, "None"):
             raise CannotInject(f"{path} lies on a mount with mountPropagation, which can't be replaced by another one.")
         if mount is not None and mount.get("subPathExpr"):
-            raise CannotInject(f"{path} lies on a mount with subPathExpr: use subPath.")
-        if mount is None and path == "/":
-            raise CannotInject("HAProxy reads the root of its file system.")
-        where = (posixpath.dirname(path) if _looks_like_a_file(path) else path) if mount is None else mount["mountPath"]
+            raise CannotInject(f"{path} lies on a mount with subPathExpr, which means something else in another container.")
+        where = _folder_in_the_image(path) if mount is None else mount["mountPath"]
         by_path[where] = mount
-    return [_Swap(number, mount, where) for number, (where, mount) in enumerate(by_path.items())]
+    return [
+        _Swap(number, mount, where, mount is not None and _is_file(mount, volumes.get(mount["name"], {})))
+        for number, (where, mount) in enumerate(by_path.items())
+    ]
+
+
+def _folder_in_the_image(path: str) -> str:
+    """What is copied out of the image for a path on no volume. Where a folder is mounted over a file no container starts."""
+    where = posixpath.dirname(path) if _looks_like_a_file(path) else path.rstrip("/")
+    if where in ("", "/"):
+        raise CannotInject(f"HAProxy reads {path}, and the root of an image's file system can't be replaced.")
+    if not (_looks_like_a_file(path) or path.endswith(("/", ".d")) or path in _FOLDERS):
+        raise CannotInject(
+            f"HAProxy reads {path}, which is in its image and may be a file or a folder: set spec.target.configPath, "
+            "with a slash at its end for a folder, or mount the configuration."
+        )
+    return where
+
+
+def _is_file(mount: Mapping[str, Any], volume: Mapping[str, Any]) -> bool:
+    """Whether a mount is of a single file."""
+    host_path = volume.get("hostPath")
+    if not mount.get("subPath"):
+        # Only of the host can a volume as a whole be a file.
+        kind = (host_path or {}).get("type") or ""
+        return host_path is not None and (kind.startswith("File") or (not kind and _looks_like_a_file(host_path["path"])))
+    for kind in ("configMap", "secret"):
+        if kind in volume:
+            items = volume[kind].get("items")
+            return not items or any(item["path"] == mount["subPath"] for item in items)
+    return _looks_like_a_file(mount["subPath"])
 
 
 def _is_within(path: str, mount_path: str) -> bool:
@@ -118,13 +150,7 @@ def _is_within(path: str, mount_path: str) -> bool:
 
 
 def _looks_like_a_file(path: str) -> bool:
-    return "." in posixpath.basename(path)
-
-
-def _volume_of(spec: Mapping[str, Any], swap: _Swap) -> Mapping[str, Any]:
-    name = None if swap.mount is None else swap.mount["name"]
-    found: Mapping[str, Any] = next((entry for entry in spec.get("volumes") or () if entry["name"] == name), {})
-    return found
+    return "." in posixpath.basename(path) and not path.endswith(".d")
 
 
 def _check_readable(spec: Mapping[str, Any], volume: Mapping[str, Any], swap: _Swap) -> None:
@@ -144,7 +170,9 @@ def _check_readable(spec: Mapping[str, Any], volume: Mapping[str, Any], swap: _S
 
 def _swap(container: dict[str, Any], swap: _Swap, parts: Parts, *, read_only: bool) -> None:
     parts.volumes.append({"name": swap.volume, "emptyDir": {}})
-    ours: dict[str, Any] = {"name": swap.volume, "mountPath": swap.mount_path, "subPath": CONTENT}
+    ours: dict[str, Any] = {"name": swap.volume, "mountPath": swap.mount_path}
+    if swap.is_file:
+        ours["subPath"] = posixpath.basename(swap.mount_path)
     if swap.mount is None:
         parts.volumes.append({"name": swap.image_volume, "emptyDir": {}})
         container["volumeMounts"] = [*(container.get("volumeMounts") or ()), ours]
@@ -173,7 +201,7 @@ def _source_mount(swap: _Swap) -> dict[str, Any]:
 
 
 def _image_copy(container: Mapping[str, Any], swaps: Sequence[_Swap]) -> dict[str, Any]:
-    commands = " && ".join(f"cp -R {shlex.quote(swap.mount_path)}/. {_source(swap)}/" for swap in swaps)
+    commands = " && ".join(shlex.join(["cp", "-R", f"{swap.mount_path}/.", f"{_source(swap)}/"]) for swap in swaps)
     return _of_users_image(_IMAGE_COPY, container) | {
         "command": ["/bin/sh", "-c", f"{commands} || true"],
         "volumeMounts": [
@@ -185,9 +213,10 @@ def _image_copy(container: Mapping[str, Any], swaps: Sequence[_Swap]) -> dict[st
 
 def _check(container: Mapping[str, Any], swaps: Sequence[_Swap], paths: Sequence[str]) -> dict[str, Any]:
     """All that HAProxy will see, and beside it the whole of the volumes."""
-    script = check_script(haproxy=_program(container), paths=paths, volumes=[_destination(swap) for swap in swaps])
+    arguments = [word for path in paths for word in ("-f", path)]
+    command = check_command([_destination(swap) for swap in swaps], arguments, program=_program(container))
     return _of_users_image(_CHECK, container) | {
-        "command": ["/bin/sh", "-c", script],
+        "command": command,
         "volumeMounts": [
             *copy.deepcopy(container["volumeMounts"]),
             {"name": PAYLOAD_VOLUME, "mountPath": PAYLOAD_DIRECTORY, "readOnly": True},

@@ -96,6 +96,7 @@ def _point_at_shadow(spec: dict[str, Any], recognition: Recognition, originals: 
         return
     namespace, name = recognition.config_map
     before = {f"{namespace}/{name}", name}
+    pointed = False
     for container in spec["containers"]:
         if container["name"] not in recognition.containers:
             continue
@@ -106,6 +107,13 @@ def _point_at_shadow(spec: dict[str, Any], recognition: Recognition, originals: 
                 if option.lstrip("-") == "configmap" and equals and value in before:
                     originals.note_arguments(container)
                     container[field][index] = f"{option}={namespace}/{shadow_name(name)}"
+                    pointed = True
                 elif previous.lstrip("-") == "configmap" and word in before:
                     originals.note_arguments(container)
                     container[field][index] = f"{namespace}/{shadow_name(name)}"
+                    pointed = True
+    if not pointed:
+        raise CannotInject(
+            f"Strategy Shadow changes the --configmap argument, and no argument names {name}: add one, or set "
+            "spec.injection.configStrategy to Merge."
+        )

@@ -41,10 +41,16 @@ def sighting_of(samples: Sequence[tuple[str, Mapping[str, str], float]]) -> Sigh
                 recorded += value
             case "spans_exported_total":
                 exported += value
-            case "export_requests_total" if labels.get("code") != "200" and value > 0:
-                failures[labels.get("code", "")] = value
+            case "export_requests_total" if not _is_success(labels.get("code", "")) and value > 0:
+                code = labels.get("code", "")
+                failures[code] = failures.get(code, 0.0) + value
     worst = max(failures, key=lambda code: failures[code], default="")
     return Sighting(connections, recorded, exported, sum(failures.values()), worst)
+
+
+def _is_success(code: str) -> bool:
+    """Of HTTP, and of gRPC."""
+    return code == "OK" or (len(code) == 3 and code.startswith("2"))
 
 
 def config_verdict(sightings: Sequence[Sighting], unseen: int) -> Verdict:
