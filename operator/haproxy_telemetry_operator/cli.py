@@ -17,9 +17,7 @@ _COMMANDS = {
     "crd": "Print the CustomResourceDefinition.",
     "version": "Print the version.",
 }
-"""Each has a module ``<name>_command`` with ``add_command``, which is imported only if it is asked for: init containers run
-``rewrite`` in the agent's image, where what only the operator needs is not installed.
-"""
+"""A module of ``commands`` for each."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,12 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser(asked: Sequence[str]) -> argparse.ArgumentParser:
-    """All commands by name; the one that is asked for as its module has it."""
+    """All commands by name, and of the one that is asked for its arguments: only its module is imported."""
     parser = argparse.ArgumentParser(prog=PROGRAM, description="Gets HAProxy pods traced.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, text in _COMMANDS.items():
+        sub = commands.add_parser(name, help=text, description=text)
         if name in asked:
-            import_module(f".{name}_command", __package__).add_command(commands)
-        else:
-            commands.add_parser(name, help=text)
+            module = import_module(f".commands.{name}", __package__)
+            module.add_arguments(sub)
+            sub.set_defaults(run=module.run)
     return parser

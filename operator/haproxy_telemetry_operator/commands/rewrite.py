@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .pod_mounts import Mount, place_of
-from .pod_rewriting import rewrite_pod
-from .rewrite_report import RewriteReport
-from .tree_copy import CopyError
+from ..pod_mounts import Mount, place_of
+from ..pod_rewriting import rewrite_pod
+from ..rewrite_report import RewriteReport
+from ..tree_copy import CopyError
 
-__all__ = ["add_command"]
+__all__ = ["add_arguments", "run"]
 
 _MESSAGE_LIMIT_BYTES = 4000
 """Kubernetes keeps 4,096 bytes of a termination message."""
@@ -22,7 +22,7 @@ class _MountAction(argparse.Action):
     ) -> None:
         others: list[Mount] = getattr(namespace, self.dest)
         try:
-            mount = Mount.parse(values)
+            mount = Mount.of(*values)
         except ValueError as error:
             parser.error(f"{option_string}: {error}")
         if any(other.destination == mount.destination for other in others):
@@ -30,20 +30,18 @@ class _MountAction(argparse.Action):
         setattr(namespace, self.dest, [*others, mount])
 
 
-def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Adds it to the command line."""
-    text = "Copy a plain HAProxy's configuration and put the agent's lines into the copy."
-    parser = commands.add_parser("rewrite", description=text)
-    parser.set_defaults(run=_run)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where everything is."""
     parser.add_argument("--plan", type=Path, required=True, metavar="FILE", help="what is to be inserted; it may be missing")
     parser.add_argument(
         "--mount",
         action=_MountAction,
+        nargs=3,
         default=[],
         required=True,
-        metavar="PATH=SOURCE=DESTINATION",
+        metavar=("PATH", "SOURCE", "DESTINATION"),
         help="a mount of HAProxy's container that is replaced: its path there; the original here, a folder or a file; the new "
-        "volume here, whose `content` is what HAProxy is to see at PATH (several)",
+        "volume's folder here. A file is put into it under the last name of PATH. (Several)",
     )
     parser.add_argument(
         "--file",
@@ -63,7 +61,8 @@ def add_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
 
 
-def _run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
+    """Copies and rewrites; 1 if there is no complete copy."""
     try:
         report = rewrite_pod(options.plan, options.mount, options.file)
     except CopyError as error:
