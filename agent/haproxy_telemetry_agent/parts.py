@@ -79,8 +79,12 @@ def make_parts(
     )
 
 
-def load_routes(settings: Settings) -> RouteFile | None:
+def load_routes(settings: Settings, *, tolerant: bool = False) -> RouteFile | None:
     """The file of routes, read; None if there is none.
+
+    Args:
+        settings: name it.
+        tolerant: take one that can't be used, without routes until it can; its ``error`` says why.
 
     Raises:
         SettingsError: it can't be used.
@@ -91,5 +95,6 @@ def load_routes(settings: Settings) -> RouteFile | None:
     try:
         routes.load()
     except RoutesError as error:
-        raise SettingsError(f"spans.routesFile: {error}") from None
+        if not tolerant:
+            raise SettingsError(f"spans.routesFile: {error}") from None
     return routes

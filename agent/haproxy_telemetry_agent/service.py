@@ -74,7 +74,11 @@ class Service:
         self._resource = resource_attributes(service_name=settings.resource.service_name, attributes=settings.resource.attributes)
         self.telemetry.describe_resource(self._resource)
         self._ids = IdGenerator(random.Random(random.SystemRandom().getrandbits(256)).getrandbits)  # noqa: S311 - ids, not secrets
-        self._routes = load_routes(settings)
+        # Whoever writes it may come later than we do, and names of spans are no reason to have none.
+        self._routes = load_routes(settings, tolerant=True)
+        if self._routes is not None and self._routes.error is not None:
+            _logger.error("spans.routesFile: %s; there are no routes until it can be used", self._routes.error)
+            self.telemetry.routes_read(ok=False)
         parts = make_parts(settings, environ, ids=self._ids, routes=self._routes, extracts=self.telemetry.extracts)
         self._attributes = parts.attributes
         logs = self.telemetry.watch_logs() if settings.logs.enabled else None

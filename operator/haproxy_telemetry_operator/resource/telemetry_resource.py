@@ -1,7 +1,8 @@
 """One ``HAProxyTelemetry`` as the API server has it: its spec checked, and what of its metadata matters."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Self
 
 import msgspec
@@ -25,12 +26,13 @@ class TelemetryResource:
     generation: int
     created: str
     """RFC 3339, UTC: sorts as text."""
-    deleting: bool
+    deleted: datetime | None
+    """When somebody asked for its deletion."""
     has_finalizer: bool
-    resource_version: str
     document: Mapping[str, Any]
     """``spec`` as it was written."""
-    status: Mapping[str, Any]
+    status: Mapping[str, Any] = field(compare=False)
+    """As it was then. We write it ourselves: another one is no other resource."""
 
     @classmethod
     def of_body(cls, body: Mapping[str, Any]) -> Self:
@@ -42,12 +44,16 @@ class TelemetryResource:
             uid=metadata.get("uid", ""),
             generation=metadata.get("generation", 0),
             created=metadata.get("creationTimestamp", ""),
-            deleting=metadata.get("deletionTimestamp") is not None,
+            deleted=_time(metadata.get("deletionTimestamp")),
             has_finalizer=FINALIZER in metadata.get("finalizers", ()),
-            resource_version=metadata.get("resourceVersion", ""),
             document=body.get("spec") or {},
             status=body.get("status") or {},
         )
+
+    @property
+    def deleting(self) -> bool:
+        """Whether it is on its way out."""
+        return self.deleted is not None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -71,3 +77,7 @@ class TelemetryResource:
             raise SpecProblem(f"spec.{explain(error, self.document, Spec)}") from None
         except SettingsError as error:
             raise SpecProblem(f"spec.{error}") from None
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

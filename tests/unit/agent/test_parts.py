@@ -44,6 +44,14 @@ def test_the_file_of_routes_is_read(tmp_path: Path) -> None:
     settings = parse_settings({"spans": {"routesFile": str(path)}})
     with pytest.raises(SettingsError, match=r"^spans.routesFile: .*routes.yaml: can't be read"):
         load_routes(settings)
+    waiting = load_routes(settings, tolerant=True)
+    assert waiting is not None
+    assert "can't be read" in (waiting.error or "")
+    assert waiting.table.size == 0
+    path.write_text("routes: [{path: /a}]")
+    assert waiting.poll()
+    assert waiting.error is None
+    assert waiting.table.size == 1
     path.write_text("routes: []")
     routes = load_routes(settings)
     assert routes is not None

@@ -1,0 +1,1 @@
+"""State: what was seen of a namespace, what follows from it, and how it is told. Pure."""

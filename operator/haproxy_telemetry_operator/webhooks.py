@@ -1,0 +1,69 @@
+"""The webhook's configuration, kept as it should be: one entry for each resource in charge, written as a whole.
+
+It is the one object that all namespaces share, so there is one place that writes it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from .cluster import WEBHOOK_CONFIGURATIONS, Cluster
+from .injection import Facts
+from .inventory import Inventory
+from .rendering import WEBHOOK_CONFIGURATION, webhook_configuration
+from .rendering.webhook_configuration import webhook_entry
+from .resource import SpecProblem
+
+__all__ = ["Webhooks"]
+
+ClientConfig = Callable[[], Awaitable[dict[str, Any] | str]]
+"""How the API server reaches the injector; a sentence, if it can't yet."""
+
+
+class Webhooks:
+    """Writes the configuration."""
+
+    def __init__(self, cluster: Cluster, inventory: Inventory, client_config: ClientConfig) -> None:
+        self._cluster = cluster
+        self._inventory = inventory
+        self._client_config = client_config
+        self._lock = asyncio.Lock()
+        self._written: dict[str, Any] | None = None
+        self.facts = Facts(image="")
+
+    async def update(self) -> str | None:
+        """Writes it, if it is another one than before; returns why pods can't be injected yet, or None.
+
+        Raises:
+            ApiError: the API server can't be asked.
+        """
+        async with self._lock:
+            config = await self._client_config()
+            if isinstance(config, str):
+                return config
+            body = webhook_configuration(self._entries(config))
+            if body != self._written:
+                if body["webhooks"]:
+                    await self._cluster.apply(WEBHOOK_CONFIGURATIONS, body)
+                else:
+                    await self._cluster.delete(WEBHOOK_CONFIGURATIONS, None, WEBHOOK_CONFIGURATION)
+                self._written = body
+            return None
+
+    def forget(self) -> None:
+        """At a resync: what somebody else has changed is written again."""
+        self._written = None
+
+    def _entries(self, config: dict[str, Any]) -> list[dict[str, Any]]:
+        entries: list[dict[str, Any]] = []
+        for namespace in self._inventory.namespaces():
+            resource = self._inventory.resources(namespace)[0]
+            if resource.deleting:
+                continue
+            try:
+                spec = resource.spec()
+            except SpecProblem:
+                continue
+            if not spec.suspend and spec.target.type != "Manual":
+                entries.append(webhook_entry(resource, spec, client_config=config, native_sidecar=self.facts.native_sidecar))
+        return entries
