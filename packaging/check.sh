@@ -58,7 +58,7 @@ operator() { env -i PATH=/usr/bin:/bin PYTHONWARNINGS=error "$scratch/venv/bin/h
 operator version
 mkdir source
 echo global >source/haproxy.cfg
-operator rewrite --plan none --mount "/etc/haproxy=$scratch/source=$scratch/volume" --file /etc/haproxy/haproxy.cfg | grep -q PlanMissing ||
+operator rewrite --plan none --mount /etc/haproxy "$scratch/source" "$scratch/volume" --file /etc/haproxy/haproxy.cfg | grep -q PlanMissing ||
     fail "rewrite does not say that there is no plan"
-cmp source/haproxy.cfg volume/content/haproxy.cfg
+cmp source/haproxy.cfg volume/haproxy.cfg
 echo "packages: $(cd "$OLDPWD" && echo dist/*)"

@@ -4,17 +4,17 @@ The image's own binary, modules, files and environment decide. If it refuses wha
 whatever HAProxy does next is what it would have done without us. The script needs a POSIX shell and ``cat``, and may run as any uid
 on a read-only root: it writes nowhere but to the volumes with the copies and to the pod's termination message.
 
-Kubernetes reads the script, too: it replaces ``$(NAME)`` where it knows such a variable, and makes one of two dollar signs. There
-are none of these in it, unless they are in the paths, where they mean what they mean in HAProxy's own arguments.
+HAProxy's command is given as arguments of the shell, never as text of the script: whatever Kubernetes makes of a ``$(NAME)`` in it
+stays one word. In the script itself there are no variables that Kubernetes knows, and no two dollar signs, which it makes one.
 """
 
 import shlex
 from collections.abc import Sequence
 
-__all__ = ["ORIGINALS_FOLDER", "REWRITTEN_LIST", "STATE_FOLDER", "VERDICT_FILE", "check_script"]
+__all__ = ["ORIGINALS_FOLDER", "REWRITTEN_LIST", "STATE_FOLDER", "VERDICT_FILE", "check_command", "check_script"]
 
-STATE_FOLDER = "state"
-"""In a volume of ours, beside what HAProxy sees of it."""
+STATE_FOLDER = ".haproxy-telemetry"
+"""In a volume with copies. HAProxy passes over names that begin with a dot where it reads folders."""
 REWRITTEN_LIST = "rewritten"
 """In the state folder: the files that were rewritten, relative to the volume, one a line."""
 ORIGINALS_FOLDER = "originals"
@@ -24,6 +24,8 @@ VERDICT_FILE = "refused"
 
 _SCRIPT = """\
 umask 022
+program=$1
+shift
 
 say() {{
     printf 'haproxy-telemetry: %s\\n' "$1" >&2
@@ -75,7 +77,7 @@ if [ -f "$first/{verdict}" ]; then
     exit 0
 fi
 
-words=$({command} 2>&1)
+words=$("$program" -c "$@" 2>&1)
 status=$?
 if [ "$status" -eq 0 ]; then
     say 'HAProxy takes the rewritten configuration'
@@ -88,7 +90,7 @@ if [ "$status" -eq 126 ] || [ "$status" -eq 127 ]; then
     conclude CheckImpossible "HAProxy could not be run for a check, so every file is as it was." "$words"
     exit 0
 fi
-before=$({command} 2>&1)
+before=$("$program" -c "$@" 2>&1)
 if [ "$?" -eq 0 ]; then
     conclude Refused 'HAProxy refuses the rewritten configuration, so every file is as it was; please report it.' "$words"
 else
@@ -100,15 +102,13 @@ _LIMIT_BYTES = 3000
 """Kubernetes keeps 4,096 bytes of a termination message."""
 
 
-def check_script(*, haproxy: str, paths: Sequence[str], volumes: Sequence[str], message_path: str = "/dev/termination-log") -> str:
-    """The script, for ``/bin/sh -c``; it always ends with 0.
+def check_script(destinations: Sequence[str], *, message_path: str = "/dev/termination-log") -> str:
+    """The script, for ``sh -c``; its arguments are HAProxy's binary and what it is given beside ``-c``.
 
-    ``haproxy`` is the program, ``paths`` is what it is given with ``-f``, in that order; ``volumes`` are those of ours, whole and
-    writable, where they are mounted for the check.
+    ``destinations`` are the folders where the volumes with the copies are mounted, writable. It always ends with 0.
     """
     return _SCRIPT.format(
-        command=" ".join(map(shlex.quote, [haproxy, "-c", *(word for path in paths for word in ("-f", path))])),
-        volumes=" ".join(map(shlex.quote, volumes)),
+        volumes=" ".join(map(shlex.quote, destinations)),
         state=STATE_FOLDER,
         rewritten=REWRITTEN_LIST,
         originals=ORIGINALS_FOLDER,
@@ -116,3 +116,11 @@ def check_script(*, haproxy: str, paths: Sequence[str], volumes: Sequence[str], 
         limit=_LIMIT_BYTES,
         message=shlex.quote(message_path),
     )
+
+
+def check_command(
+    destinations: Sequence[str], arguments: Sequence[str], *, program: str = "haproxy", message_path: str = "/dev/termination-log"
+) -> list[str]:
+    """The command of the init container; ``arguments`` are HAProxy's, at least each ``-f`` and its path."""
+    script = check_script(destinations, message_path=message_path)
+    return ["/bin/sh", "-c", script, "haproxy-telemetry-check", program, *arguments]

@@ -5,10 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from posixpath import normpath
 
-__all__ = ["CONTENT", "Mount", "Place", "place_of"]
-
-CONTENT = "content"
-"""In a volume of ours: what HAProxy sees of it."""
+__all__ = ["Mount", "Place", "place_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,23 +17,12 @@ class Mount:
     source: PurePosixPath
     """Where what was mounted there is in this container: a folder, or a single file (``subPath``)."""
     destination: PurePosixPath
-    """Where the volume of ours is in this container."""
+    """The folder of this container that is the volume of ours. A single file is copied into it under its name in ``path``."""
 
     @classmethod
-    def parse(cls, text: str) -> "Mount":
-        """From ``PATH=SOURCE=DESTINATION``; only PATH, which is the user's, may have a ``=`` in it.
-
-        Raises ValueError, which says what is wrong.
-        """
-        parts = text.rsplit("=", 2)
-        if len(parts) != 3:
-            raise ValueError(f"{text!r}: expected PATH=SOURCE=DESTINATION")
-        return cls(*map(_absolute, parts))
-
-    @property
-    def content(self) -> PurePosixPath:
-        """What HAProxy sees at ``path``: a folder or a file in the volume (a ``subPath``), so that it sees nothing else of it."""
-        return self.destination / CONTENT
+    def of(cls, path: str, source: str, destination: str) -> "Mount":
+        """From the three paths. Raises ValueError, which names the one that is not absolute."""
+        return cls(_absolute(path), _absolute(source), _absolute(destination))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +34,9 @@ class Place:
     """Relative to the mount; ``.`` for the mount itself."""
 
     @property
-    def copy(self) -> PurePosixPath:
-        """Where the copy is."""
-        return self.mount.content / self.below
+    def source(self) -> PurePosixPath:
+        """Where the original is."""
+        return self.mount.source / self.below
 
 
 def place_of(mounts: Sequence[Mount], path: str) -> Place | None:

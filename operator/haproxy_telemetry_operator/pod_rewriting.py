@@ -1,8 +1,8 @@
 """Pod rewriting: what an init container does before a plain HAProxy starts.
 
-The volumes that HAProxy's configuration lies on have each been replaced by one of ours at the same path, so arguments, map files
-and certificates are found where they were. Here every file is copied from the old to the new, and then the configuration files are
-rewritten. Whatever goes wrong behind the copy, and whatever is in doubt, leaves the copy: each file byte for byte as it was.
+The volumes that HAProxy's configuration lies on have each been replaced by an empty one at the same path, so arguments, map files
+and certificates are found where they were. Here every file is copied from the old to the new, and then the configuration files
+are rewritten. Whatever goes wrong behind the copy, and whatever is in doubt, leaves the copy: each file byte for byte as it was.
 
 What was rewritten has its original beside it, for the check that HAProxy's own image makes afterwards (``pod_check``).
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from .pod_check import ORIGINALS_FOLDER, REWRITTEN_LIST, STATE_FOLDER
-from .pod_mounts import Mount, place_of
+from .pod_mounts import Mount, Place, place_of
 from .rewrite_plan import RewritePlan, RewritePlanError
 from .rewrite_report import Doubt, RewriteReport
 from .rewriter import rewrite
@@ -67,21 +67,24 @@ def _hidden(mount: Mount, mounts: Sequence[Mount], paths: Sequence[str]) -> froz
 
 
 def _copy(mount: Mount, hidden: frozenset[str], bounds: Bounds) -> None:
-    volume, content = Path(mount.destination), Path(mount.content)
+    source, volume = Path(mount.source), Path(mount.destination)
     state = volume / STATE_FOLDER
     try:
         if not volume.is_dir():
             volume.mkdir(parents=True)
             volume.chmod(0o777)
         if state.is_dir():  # an earlier run's, which may have been cut off
-            if content.is_symlink() or content.exists():
-                remove(content)
+            for path in volume.iterdir():
+                if path != state:
+                    remove(path)
             remove(state)
+        target = volume if source.is_dir() else volume / mount.path.name
+        copy = TreeCopy(source, target, hidden, bounds, kept=state)
         state.mkdir()
         state.chmod(0o777)
     except OSError as error:
         raise CopyError(f"{volume} can't be written to: {error.strerror or error}") from None
-    TreeCopy(Path(mount.source), content, hidden, bounds).run()
+    copy.run()
 
 
 def _rewrite(plan_path: Path, mounts: Sequence[Mount], paths: Sequence[str]) -> RewriteReport:
@@ -116,11 +119,12 @@ def _read(mounts: Sequence[Mount], paths: Sequence[str]) -> list[_File]:
         place = place_of(mounts, path)
         if place is None:
             raise _DoubtError(Doubt.FILE_OUT_OF_REACH, path)
-        for name, file in _files(path, Path(place.copy)):
+        copy = _copy_of(place)
+        for name, file in _files(path, copy):
             if "\n" in name:
                 raise _DoubtError(Doubt.FILE_NAME, name.replace("\n", "?"))
             real = file.resolve()
-            if not real.is_relative_to(Path(place.mount.content).resolve()):
+            if not real.is_relative_to(Path(place.mount.destination).resolve()):
                 raise _DoubtError(Doubt.FILE_OUT_OF_REACH, name)
             if any(other.copy == real for other in files):
                 raise _DoubtError(Doubt.FILE_GIVEN_TWICE, name)
@@ -136,6 +140,13 @@ def _read(mounts: Sequence[Mount], paths: Sequence[str]) -> list[_File]:
     if not files:
         raise _DoubtError(Doubt.NO_FILES)
     return files
+
+
+def _copy_of(place: Place) -> Path:
+    volume = Path(place.mount.destination)
+    if Path(place.mount.source).is_dir():
+        return volume / place.below
+    return volume / place.mount.path.name
 
 
 def _files(path: str, copy: Path) -> list[tuple[str, Path]]:

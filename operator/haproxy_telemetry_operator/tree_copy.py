@@ -37,10 +37,12 @@ class TreeCopy:
     source: Path
     """A folder, or a single file."""
     target: Path
-    """What is to be made."""
+    """A folder that exists and is empty; or, for a single file, the file that is to be made."""
     hidden: frozenset[str] = frozenset()
     """Names at the top that begin with two dots and are copied none the less; Kubernetes keeps its versions under such names."""
     bounds: Bounds = field(default_factory=Bounds)
+    kept: Path | None = None
+    """What stays in the target when a copy is made again, and is never copied over."""
     left_out: int = 0
     """Sockets, fifos and devices."""
     _root: Path = field(init=False)
@@ -68,15 +70,13 @@ class TreeCopy:
         raise CopyError(f"{self.source} is not there, or changes faster than it can be copied")
 
     def _copy_root(self) -> None:
-        status = self._root.stat()
-        if not stat.S_ISDIR(status.st_mode):
-            self._file(self._root, self.target, status)
+        if self._root.is_file():
+            self._file(self._root, self.target, self._root.stat())
             return
-        self.target.mkdir(mode=0o700)
         for path in sorted(self._root.iterdir()):
-            if not path.name.startswith("..") or path.name in self.hidden:
-                self._entry(path, self.target / path.name, (self._root,))
-        _keep(status, self.target)
+            target = self.target / path.name
+            if target != self.kept and (not path.name.startswith("..") or path.name in self.hidden):
+                self._entry(path, target, (self._root,))
 
     def _entry(self, source: Path, target: Path, above: tuple[Path, ...]) -> None:
         self._entries += 1
@@ -123,8 +123,12 @@ class TreeCopy:
         return data.readlink() if data.is_symlink() else None
 
     def _clear(self) -> None:
-        if self.target.exists():
-            remove(self.target)
+        if self.target.is_dir():
+            for path in self.target.iterdir():
+                if path != self.kept:
+                    remove(path)
+        else:
+            self.target.unlink(missing_ok=True)
 
     def _words(self, error: Exception) -> str:
         if isinstance(error, PermissionError):

@@ -101,12 +101,12 @@ def test_a_single_file(found_haproxy: FoundHAProxy, tmp_path: Path) -> None:
     pod = Pod(tmp_path, [tmp_path / "haproxy.cfg"], ["0"])
     write_plan(pod, spoils="no-such-keyword\n")
     assert pod.rewritten()["rewritten"] == pod.paths
-    inode = (pod.volumes[0] / "content").stat().st_ino
+    inode = (pod.volumes[0] / "0").stat().st_ino
     assert is_traced(pod.content()["."])
     assert "Refused" in pod.check(found_haproxy.path)
     assert pod.content() == {".": USUAL}
     # It is what is mounted already.
-    assert (pod.volumes[0] / "content").stat().st_ino == inode
+    assert (pod.volumes[0] / "0").stat().st_ino == inode
 
 
 def test_what_haproxy_refuses_because_of_us_is_put_back(found_haproxy: FoundHAProxy, tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_what_haproxy_refuses_because_of_us_is_put_back(found_haproxy: FoundHAPr
     assert pod.message.read_text() == pod.verdict()
     assert pod.message.stat().st_size < 4096
     # Once more, as after a restart of the check alone.
-    (pod.volumes[0] / "content" / "haproxy.cfg").write_text("cut off in the middle")
+    (pod.volumes[0] / "haproxy.cfg").write_text("cut off in the middle")
     assert "the files are as they were" in pod.check(found_haproxy.path)
     assert pod.content(0) == {"haproxy.cfg": USUAL}
 
@@ -235,11 +235,14 @@ def test_no_copy_is_one_clear_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["--mount=/a=/b"], "--mount: '/a=/b': expected PATH=SOURCE=DESTINATION"),
-        (["--mount=/a=b=/c"], "--mount: 'b': expected an absolute path"),
-        (["--mount=/a=/b=/c", "--mount=/d=/e=/c/"], "--mount: /c takes two mounts: give each a folder of its own"),
-        (["--mount=/a=/b=/c", "--file=x"], "--file: 'x': expected an absolute path"),
-        (["--mount=/a=/b=/c"], "required: --file"),
+        (["--mount", "/a", "/b"], "--mount: expected 3 arguments"),
+        (["--mount", "/a", "b", "/c"], "--mount: 'b': expected an absolute path"),
+        (
+            ["--mount", "/a", "/b", "/c", "--mount", "/d", "/e", "/c/"],
+            "--mount: /c takes two mounts: give each a folder of its own",
+        ),
+        (["--mount", "/a", "/b", "/c", "--file=x"], "--file: 'x': expected an absolute path"),
+        (["--mount", "/a", "/b", "/c"], "required: --file"),
     ],
 )
 def test_wrong_usage(arguments: list[str], complaint: str) -> None:
@@ -267,7 +270,7 @@ def test_each_container_may_be_somebody_else() -> None:
         run = pod.rewrite(before=["setpriv", "--reuid=65532", "--regid=65532", "--clear-groups", "--no-new-privs"])
         assert run.returncode == 0, run.stderr
         assert is_traced(pod.content()["deep/file.cfg"])
-        for path in (pod.volumes[0] / "content").rglob("*"):
+        for path in pod.volumes[0].rglob("*"):
             wanted = 0o5 if path.is_dir() else 0o4
             assert stat.S_IMODE(path.stat().st_mode) & wanted == wanted
         said = pod.check(binary, uid=99)
@@ -289,7 +292,7 @@ def test_a_full_disk_leaves_the_copy(tmp_path: Path) -> None:
     try:
         assert pod.rewritten()["reason"] == "DiskFull"
         assert pod.content() == {"haproxy.cfg": USUAL + b"# filler\n" * 10_000}
-        assert not (pod.volumes[0] / "state" / "rewritten").exists()
+        assert not (pod.volumes[0] / ".haproxy-telemetry" / "rewritten").exists()
     finally:
         subprocess.run(["umount", pod.volumes[0]], check=True)
 
@@ -312,7 +315,7 @@ def check_whole_way(found: FoundHAProxy, folder: Path, known: Configuration) -> 
     assert report.get("reason") == known.problem
     after = pod.content()
     # The folder is where HAProxy looks for the files beside.
-    said = pod.check(found.path, environment=known.environment, folder=pod.volumes[0] / "content")
+    said = pod.check(found.path, environment=known.environment, folder=pod.volumes[0])
     assert not pod.verdict().startswith("Refused"), said
     if "HAProxy takes" in said:
         assert pod.content() == after

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from haproxy_telemetry_operator.pod_check import check_script
+from haproxy_telemetry_operator.pod_check import check_command
 
 __all__ = ["Pod", "config_map"]
 
@@ -50,7 +50,7 @@ class Pod:
         for number, volume in enumerate(self.volumes):
             volume.mkdir()
             volume.chmod(0o777)
-            (self.root / str(number)).symlink_to(volume / "content")
+            (self.root / str(number)).symlink_to(volume if sources[number].is_dir() else volume / str(number))
 
     @property
     def plan(self) -> Path:
@@ -68,7 +68,7 @@ class Pod:
             f"--message={self.message}",
         ]
         for number, (source, volume) in enumerate(zip(self.sources, self.volumes, strict=True)):
-            command.append(f"--mount={self.root / str(number)}={source}={volume}")
+            command += ["--mount", str(self.root / str(number)), str(source), str(volume)]
         command += [f"--file={path}" for path in self.paths]
         return subprocess.run([*before, *command], capture_output=True, text=True, timeout=30, check=False)
 
@@ -91,11 +91,10 @@ class Pod:
         uid: int | None = None,
     ) -> str:
         """Runs the second init container, which must not fail; what it says."""
-        script = check_script(
-            haproxy=str(haproxy), paths=self.paths, volumes=list(map(str, self.volumes)), message_path=str(self.message)
-        )
+        arguments = [word for path in self.paths for word in ("-f", path)]
+        command = check_command(list(map(str, self.volumes)), arguments, program=str(haproxy), message_path=str(self.message))
         run = subprocess.run(
-            ["/bin/sh", "-c", script],
+            command,
             capture_output=True,
             text=True,
             timeout=60,
@@ -110,14 +109,15 @@ class Pod:
     def verdict(self) -> str:
         """The file that the check leaves when it has put the user's files back; empty without one."""
         for volume in self.volumes:
-            path = volume / "state" / "refused"
+            path = volume / ".haproxy-telemetry" / "refused"
             if path.exists():
                 return path.read_text()
         return ""
 
     def content(self, number: int = 0) -> dict[str, bytes]:
         """All that HAProxy sees of a mount, by relative path; a single file has the path `.`."""
-        content = self.volumes[number] / "content"
-        if content.is_file():
-            return {".": content.read_bytes()}
-        return {str(path.relative_to(content)): path.read_bytes() for path in sorted(content.rglob("*")) if path.is_file()}
+        volume, single = self.volumes[number], self.volumes[number] / str(number)
+        if single.is_file():
+            return {".": single.read_bytes()}
+        paths = (path.relative_to(volume) for path in sorted(volume.rglob("*")) if path.is_file())
+        return {str(path): (volume / path).read_bytes() for path in paths if path.parts[0] != ".haproxy-telemetry"}

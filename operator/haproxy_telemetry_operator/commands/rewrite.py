@@ -22,7 +22,7 @@ class _MountAction(argparse.Action):
     ) -> None:
         others: list[Mount] = getattr(namespace, self.dest)
         try:
-            mount = Mount.parse(values)
+            mount = Mount.of(*values)
         except ValueError as error:
             parser.error(f"{option_string}: {error}")
         if any(other.destination == mount.destination for other in others):
@@ -36,11 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mount",
         action=_MountAction,
+        nargs=3,
         default=[],
         required=True,
-        metavar="PATH=SOURCE=DESTINATION",
+        metavar=("PATH", "SOURCE", "DESTINATION"),
         help="a mount of HAProxy's container that is replaced: its path there; the original here, a folder or a file; the new "
-        "volume here, whose `content` is what HAProxy is to see at PATH (several)",
+        "volume's folder here. A file is put into it under the last name of PATH. (Several)",
     )
     parser.add_argument(
         "--file",

@@ -34,7 +34,7 @@ from haproxy_telemetry_operator.cli import main
 main(sys.argv[1:])
 assert "asyncio" not in sys.modules
 """
-    arguments = ["rewrite", "--plan", "/none", "--mount=/a=/nowhere=/proc/nowhere", "--file", "/a/b"]
+    arguments = ["rewrite", "--plan", "/none", "--mount", "/a", "/nowhere", "/proc/nowhere", "--file", "/a/b"]
     run = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert run.stderr.startswith("haproxy-telemetry-operator: /proc/nowhere can't be written to: ")

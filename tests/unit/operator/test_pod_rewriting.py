@@ -26,11 +26,11 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def mount(source: Path) -> Mount:
-    return Mount.parse(f"/etc/haproxy={source}={source.parent}/volume")
+    return Mount.of("/etc/haproxy", str(source), f"{source.parent}/volume")
 
 
 def content(mount: Mount) -> dict[str, str]:
-    return {path.name: path.read_text() for path in Path(mount.content).iterdir()}
+    return {path.name: path.read_text() for path in Path(mount.destination).iterdir() if path.is_file()}
 
 
 def originals(source: Path) -> dict[str, str]:
@@ -40,16 +40,16 @@ def originals(source: Path) -> dict[str, str]:
 def test_originals_lie_beside_what_was_rewritten(source: Path, mount: Mount) -> None:
     report = rewrite_pod(source.parent / "plan", [mount], ["/etc/haproxy"])
     assert report.rewritten == ("/etc/haproxy/a.cfg", "/etc/haproxy/b.cfg")
-    state = Path(mount.destination) / "state"
-    assert (state / "rewritten").read_text() == "content/a.cfg\ncontent/b.cfg\n"
+    state = Path(mount.destination) / ".haproxy-telemetry"
+    assert (state / "rewritten").read_text() == "a.cfg\nb.cfg\n"
     assert [(state / "originals" / name).read_text() for name in ("0", "1")] == [
         originals(source)[name] for name in ("a.cfg", "b.cfg")
     ]
     assert sorted(path.name for path in state.iterdir()) == ["originals", "rewritten"]
     for name, text in content(mount).items():
         assert "http-request set-header x y" in text
-        assert (Path(mount.content) / name).stat().st_mode & 0o777 == 0o666
-        assert (Path(mount.content) / name).stat().st_mtime_ns == (source / name).stat().st_mtime_ns
+        assert (Path(mount.destination) / name).stat().st_mode & 0o777 == 0o666
+        assert (Path(mount.destination) / name).stat().st_mtime_ns == (source / name).stat().st_mtime_ns
 
 
 def test_a_mistake_of_ours_leaves_the_copy(source: Path, mount: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,14 +78,14 @@ def test_all_files_are_rewritten_or_none(source: Path, mount: Mount, monkeypatch
     report = rewrite_pod(source.parent / "plan", [mount], ["/etc/haproxy"])
     assert (report.reason, report.rewritten) == ("DiskFull", ())
     assert content(mount) == originals(source)
-    assert not (Path(mount.destination) / "state" / "rewritten").exists()
+    assert not (Path(mount.destination) / ".haproxy-telemetry" / "rewritten").exists()
 
 
 def test_a_configuration_file_that_may_not_be_read(source: Path, mount: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
     real_open = Path.open
 
     def refuse(self: Path, mode: str = "r", *arguments: int) -> object:
-        if self.parent.name == "content" and mode == "rb":
+        if self.parent.name == "volume" and mode == "rb":
             raise PermissionError(13, "Permission denied")
         return real_open(self, mode, *arguments)
 
@@ -111,13 +111,13 @@ def test_a_file_given_through_kubernetes_own_link(source: Path, mount: Mount) ->
 
 def test_a_volume_that_can_not_be_written_to(source: Path) -> None:
     with pytest.raises(CopyError, match="/proc/volume can't be written to: "):
-        rewrite_pod(source.parent / "plan", [Mount.parse(f"/a={source}=/proc/volume")], ["/a/a.cfg"])
+        rewrite_pod(source.parent / "plan", [Mount.of("/a", str(source), "/proc/volume")], ["/a/a.cfg"])
 
 
 def test_an_earlier_copy_of_a_single_file_is_replaced(source: Path) -> None:
-    mount = Mount.parse(f"/a.cfg={source}/a.cfg={source.parent}/volume")
+    mount = Mount.of("/a.cfg", f"{source}/a.cfg", f"{source.parent}/volume")
     for text in (USUAL, "# nothing\n"):
         (source / "a.cfg").write_text(text)
         report = rewrite_pod(source.parent / "plan", [mount], ["/a.cfg"])
     assert report.rewritten == ()
-    assert Path(mount.content).read_text() == "# nothing\n"
+    assert (Path(mount.destination) / "a.cfg").read_text() == "# nothing\n"

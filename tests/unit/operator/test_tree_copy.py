@@ -17,7 +17,9 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def target(tmp_path: Path) -> Path:
-    return tmp_path / "target"
+    folder = tmp_path / "target"
+    folder.mkdir()
+    return folder
 
 
 def config_map(folder: Path, files: dict[str, str], version: str = "..2026_11_24") -> None:
@@ -116,8 +118,8 @@ def test_sockets_and_fifos_are_left_out(source: Path, target: Path) -> None:
 
 def test_a_single_file(source: Path, target: Path) -> None:
     (source / "haproxy.cfg").write_text("a\n")
-    TreeCopy(source / "haproxy.cfg", target).run()
-    assert target.read_text() == "a\n"
+    TreeCopy(source / "haproxy.cfg", target / "other.cfg").run()
+    assert tree(target) == {"other.cfg": "a\n"}
 
 
 @pytest.mark.parametrize(
@@ -138,6 +140,7 @@ def test_too_much_is_refused(source: Path, target: Path, bounds: Bounds, complai
 
 def test_a_config_map_that_changes_meanwhile_is_copied_again(source: Path, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config_map(source, {"a.cfg": "old", "b.cfg": "old"})
+    (target / "state").mkdir()
     copied: list[str] = []
     original = TreeCopy._file
 
@@ -148,15 +151,16 @@ def test_a_config_map_that_changes_meanwhile_is_copied_again(source: Path, targe
             config_map(source, {"a.cfg": "new", "b.cfg": "new"}, "..2026_11_25")
 
     monkeypatch.setattr(TreeCopy, "_file", with_change)
-    TreeCopy(source, target).run()
+    TreeCopy(source, target, kept=target / "state").run()
+    assert (target / "state").is_dir()
     assert tree(target) == {"a.cfg": "new", "b.cfg": "new"}
     assert copied == ["a.cfg", "b.cfg"] * 2
 
 
 def test_what_is_not_there(source: Path, target: Path) -> None:
     with pytest.raises(CopyError, match="is not there"):
-        TreeCopy(source / "none", target).run()
-    assert not target.exists()
+        TreeCopy(source / "none", target / "none").run()
+    assert tree(target) == {}
 
 
 @pytest.mark.parametrize(
@@ -182,7 +186,7 @@ def test_what_can_not_be_copied(
 
 def test_removing_follows_no_link(source: Path, target: Path) -> None:
     (source / "file").write_text("x")
-    (target / "below").mkdir(parents=True)
+    (target / "below").mkdir()
     (target / "below" / "link").symlink_to(source)
     remove(target / "below")
     assert (tree(source), tree(target)) == ({"file": "x"}, {})

@@ -11,7 +11,10 @@ def run(folder: Path, source: str = "source") -> int:
         [
             "rewrite",
             f"--plan={folder}/plan",
-            f"--mount=/etc/haproxy={folder}/{source}={folder}/volume",
+            "--mount",
+            "/etc/haproxy",
+            f"{folder}/{source}",
+            f"{folder}/volume",
             "--file=/etc/haproxy/a.cfg",
             f"--message={folder}/message",
         ]
