@@ -35,7 +35,7 @@ demo: $(STAMP)
 
 # A file's tests run in one process, in order: what they share is started once. 0: all of it in pytest's own, for a debugger.
 PROCESSES ?= 2
-SHARED_OUT := --numprocesses=$(PROCESSES) --dist=loadfile
+SHARED_OUT := --numprocesses=$(PROCESSES) --dist=loadfile --no-loadscope-reorder
 
 test: $(STAMP)
 	PYTHONWARNINGS=default $(BIN)/pytest $(SHARED_OUT) $(ARGS)
