@@ -10,7 +10,7 @@ export PYTHONSAFEPATH := 1
 help:
 	@echo "make demo        two traced HAProxies in front of a traced server; prints the traces"
 	@echo "                 [PROFILE=Standard|Full|Stream] [HAPROXY=/path] [KEEP=1]"
-	@echo "make test        all tests, with every HAProxy found  [HAPROXY=/path:/path] [ARGS=...]"
+	@echo "make test        all tests, with every HAProxy found  [HAPROXY=/path:/path] [PROCESSES=2] [ARGS=...]"
 	@echo "make coverage    all tests, and which lines of the packages they reach"
 	@echo "make haproxies   fetch more HAProxy versions for the tests (Debian)"
 	@echo "make prometheus  fetch a Prometheus for the tests (Debian)"
@@ -33,12 +33,16 @@ $(STAMP): pyproject.toml
 demo: $(STAMP)
 	@PYTHONPATH=tests:. $(BIN)/python -m demo $(if $(PROFILE),--profile $(PROFILE)) $(if $(HAPROXY),--haproxy $(HAPROXY)) $(if $(KEEP),--keep)
 
+# A file's tests run in one process, in order: what they share is started once. 0: all of it in pytest's own, for a debugger.
+PROCESSES ?= 2
+SHARED_OUT := --numprocesses=$(PROCESSES) --dist=loadfile --no-loadscope-reorder
+
 test: $(STAMP)
-	PYTHONWARNINGS=default $(BIN)/pytest $(ARGS)
+	PYTHONWARNINGS=default $(BIN)/pytest $(SHARED_OUT) $(ARGS)
 
 # Half as much work again, for agents as well: not part of `make test`.
 coverage: $(STAMP)
-	PYTHONWARNINGS=default $(BIN)/pytest --cov --cov-report=term:skip-covered $(ARGS)
+	PYTHONWARNINGS=default $(BIN)/pytest $(SHARED_OUT) --cov --cov-report=term:skip-covered $(ARGS)
 
 unit: $(STAMP)
 	$(BIN)/pytest tests/unit tests/test_repository.py $(ARGS)
