@@ -11,7 +11,8 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import inf
 from typing import Any
 
 from .agents import Agents
@@ -39,6 +40,8 @@ __all__ = ["Reconciler"]
 _logger = logging.getLogger(__name__)
 _BUSY_SECONDS = 5.0
 """While something is under way; its events come sooner, as a rule."""
+_YOUNG_SECONDS = 15.0
+_YOUTH = timedelta(minutes=10)
 
 
 @dataclass
@@ -121,7 +124,8 @@ class Reconciler:
         )
         busy = restarted is not None or injected.reason in ("RollingOut", "InjectorUnavailable")
         waiting = any(verdict.reason in ("NoSpoeConnection", "NoSpansYet", "AgentsNotReachable") for verdict in verdicts)
-        return _BUSY_SECONDS if busy else min(self.settings.resync_seconds, 15.0 if waiting else 3600.0)
+        soon = waiting and self._is_young(resource)
+        return _BUSY_SECONDS if busy else min(self.settings.resync_seconds, _YOUNG_SECONDS if soon else inf)
 
     async def _inject_blocks(self, resource: TelemetryResource, rendering: Rendering, matches: Sequence[Match]) -> Verdict:
         """The first that went wrong, or any of the others."""
@@ -230,6 +234,13 @@ class Reconciler:
     def _may_restart(self, resource: TelemetryResource) -> bool:
         injection = resource.document.get("injection") or {}
         return bool(injection.get("rollout", "Automatic") == "Automatic")
+
+    def _is_young(self, resource: TelemetryResource) -> bool:
+        """Whether somebody may be waiting to see it work."""
+        try:
+            return self.now() - datetime.fromisoformat(resource.created) < _YOUTH
+        except ValueError:
+            return False
 
     def _overdue(self, resource: TelemetryResource) -> bool:
         since = resource.deleted

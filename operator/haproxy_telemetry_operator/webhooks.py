@@ -39,6 +39,8 @@ class Webhooks:
         self._client_config = client_config
         self._lock = asyncio.Lock()
         self._written: dict[str, Any] | None = None
+        self._basis: tuple[Any, ...] = ()
+        """What it was made of: of a thousand resources, most looks change none."""
         self.facts = Facts(image="")
 
     async def update(self) -> str | None:
@@ -51,6 +53,9 @@ class Webhooks:
             config = await self._client_config()
             if isinstance(config, str):
                 return config
+            basis = (self._inventory.resource_changes, self.facts.native_sidecar, config["caBundle"])
+            if self._written is not None and basis == self._basis:
+                return None
             body = webhook_configuration(self._entries(config))
             if body != self._written:
                 if body["webhooks"]:
@@ -58,6 +63,7 @@ class Webhooks:
                 else:
                     await self._cluster.delete(WEBHOOK_CONFIGURATIONS, None, WEBHOOK_CONFIGURATION)
                 self._written = body
+            self._basis = basis
             self._published(config["caBundle"])
             return None
 
