@@ -9,9 +9,13 @@ from dataclasses import dataclass
 
 from .conditions import Verdict
 
-__all__ = ["Sighting", "config_verdict", "exporting_verdict", "sighting_of"]
+__all__ = ["SIGHTED_METRICS", "Sighting", "config_verdict", "exporting_verdict", "sighting_of"]
 
 _PREFIX = "haproxy_telemetry_agent_"
+SIGHTED_METRICS = tuple(
+    f"{_PREFIX}{name}" for name in ("open_connections", "exchanges_recorded_total", "spans_exported_total", "export_requests_total")
+)
+"""What ``sighting_of`` looks at."""
 
 
 @dataclass(frozen=True, slots=True)
