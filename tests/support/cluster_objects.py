@@ -1,4 +1,4 @@
-"""Objects of a cluster as the API server has them: resources, pods of every known kind, workloads. Each call makes new ones."""
+"""Objects of a cluster as the API server has them: resources, pods of every kind that is known, workloads; new ones each time."""
 
 import copy
 from collections.abc import Mapping

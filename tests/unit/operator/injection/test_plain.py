@@ -82,7 +82,7 @@ def test_a_single_file() -> None:
 )
 @pytest.mark.parametrize("path", ["/etc/haproxy/main", "/etc/haproxy/conf.d", "/etc/haproxy/haproxy.cfg"])
 def test_the_mount_tells_a_file_from_a_folder_and_not_its_name(path: str, mount: Any, volume: Any, is_file: bool) -> None:
-    """A folder that is mounted as a file would be empty; a file that is mounted as a folder keeps the container from starting."""
+    """A folder mounted as a file would be empty, and a file mounted as a folder keeps the container from starting."""
     spec = injected(pod([path], [{"name": "c", "mountPath": path, **mount}], [{"name": "c", **volume}]))
     assert swapped(spec)[0].get("subPath") == (path.rpartition("/")[2] if is_file else None)
 
