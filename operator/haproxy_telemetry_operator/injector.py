@@ -63,13 +63,13 @@ class Injector:
         self._draining = False
         self._runners: list[web.AppRunner] = []
 
-    async def start(self, *, host: str | None, port: int, metrics_port: int) -> None:
+    async def start(self, *, host: str | None, port: int, http_port: int) -> None:
         """Listen.
 
         Args:
             host: None: all addresses.
             port: HTTPS: ``/inject/...`` and the probes.
-            metrics_port: HTTP: ``/metrics`` and the probes.
+            http_port: HTTP: ``/metrics`` and the probes.
 
         Raises:
             OSError: a port can't be had.
@@ -78,7 +78,7 @@ class Injector:
         secured.router.add_post(f"/inject/{{sidecar:{'|'.join(get_args(Sidecar))}}}/{{namespace}}/{{name}}", self._inject)
         plain = web.Application()
         plain.router.add_get("/metrics", self._metrics)
-        for application, its_port, context in ((plain, metrics_port, None), (secured, port, self._tls.context)):
+        for application, its_port, context in ((plain, http_port, None), (secured, port, self._tls.context)):
             application.router.add_get("/healthz", self._healthz)
             application.router.add_get("/readyz", self._readyz)
             runner = BoundedRunner(application, given_up=self._telemetry.connection_given_up)

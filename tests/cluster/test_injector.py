@@ -40,14 +40,14 @@ class Installed:
         self.namespace = namespace
         self.names = dns_names(SERVICE, namespace)
         self.port = free_port()
-        self.metrics_port = free_port()
+        self.http_port = free_port()
         self._kubeconfig = folder / "kubeconfig"
         self.process = self._make_process()
 
     def _make_process(self) -> Process:
         arguments = [
             *(sys.executable, fake_injector.__file__, "inject", "--image", IMAGE, "--drain-seconds", "0.2"),
-            *("--host", self.cluster.host_address, "--port", str(self.port), "--metrics-port", str(self.metrics_port)),
+            *("--host", self.cluster.host_address, "--port", str(self.port), "--http-port", str(self.http_port)),
             *("--certificate-secret", f"{self.namespace}/{SECRET}", "--log-level", "debug"),
         ]
         return Process("injector", arguments, environment=os.environ | {"KUBECONFIG": str(self._kubeconfig)})
@@ -163,7 +163,7 @@ class Installed:
         return injected(await self.make_pod(dry_run=True))
 
     async def get(self, path: str) -> tuple[int, str]:
-        url = f"http://{self.cluster.host_address}:{self.metrics_port}{path}"
+        url = f"http://{self.cluster.host_address}:{self.http_port}{path}"
         async with aiohttp.ClientSession() as session, session.get(url) as response:
             return response.status, await response.text()
 

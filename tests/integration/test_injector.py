@@ -82,10 +82,10 @@ class Program:
 
     def __init__(self, folder: Path, kubeconfig: Path | None, *options: str) -> None:
         self.folder = folder
-        self.port, self.metrics_port = free_port(), free_port()
+        self.port, self.http_port = free_port(), free_port()
         arguments = [
             *(sys.executable, fake_injector.__file__, "inject", "--image", "agent:test", "--host", ADDRESS),
-            *("--port", str(self.port), "--metrics-port", str(self.metrics_port), "--certificate-dir", str(folder), *options),
+            *("--port", str(self.port), "--http-port", str(self.http_port), "--certificate-directory", str(folder), *options),
         ]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("KUBE")}
         self.process = Process(
@@ -100,7 +100,7 @@ class Program:
         try:
             async with (
                 aiohttp.ClientSession() as session,
-                session.get(f"http://{ADDRESS}:{self.metrics_port}/readyz") as response,
+                session.get(f"http://{ADDRESS}:{self.http_port}/readyz") as response,
             ):
                 return (await response.text()).strip()
         except aiohttp.ClientConnectionError:
@@ -194,7 +194,7 @@ class Server:
         self.telemetry = InjectorTelemetry(resources=lambda: (1, 0), certificate_not_after=lambda: None)
         tls = ServingTls(self.telemetry)
         tls.use(pair.certificate, pair.key)
-        self.port, self.metrics_port = free_port(), free_port()
+        self.port, self.http_port = free_port(), free_port()
         self.injector = Injector(
             resources=self.cache, change=decide, telemetry=self.telemetry, tls=tls, ready=lambda: "", body_seconds=body_seconds
         )
@@ -206,7 +206,7 @@ class Server:
 @contextlib.asynccontextmanager
 async def serving(pair: Pair, *, body_seconds: float = 4.0) -> AsyncIterator[Server]:
     server = Server(pair, lambda *_: Refusal("unchanged", ""), body_seconds=body_seconds)
-    await server.injector.start(host=ADDRESS, port=server.port, metrics_port=server.metrics_port)
+    await server.injector.start(host=ADDRESS, port=server.port, http_port=server.http_port)
     try:
         yield server
     finally:
@@ -260,7 +260,7 @@ async def test_a_connection_ends_with_its_next_answer_once_it_drains() -> None:
 
 async def test_metrics_are_in_the_clear_on_a_port_of_their_own() -> None:
     async with serving(new_pair()) as server, aiohttp.ClientSession() as session:
-        async with session.get(f"http://{ADDRESS}:{server.metrics_port}/metrics") as response:
+        async with session.get(f"http://{ADDRESS}:{server.http_port}/metrics") as response:
             assert 'haproxy_telemetry_injector_admissions_total{result="injected"} 0.0' in await response.text()
 
 

@@ -49,10 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of the command."""
     parser.add_argument("--host", metavar="ADDRESS", help="listen there only (default: all addresses)")
     parser.add_argument("--port", type=_port, default=9443, help="HTTPS, for API servers (default: %(default)s)")
-    parser.add_argument("--metrics-port", type=_port, default=9090, help="HTTP, for /metrics and probes (default: %(default)s)")
+    parser.add_argument("--http-port", type=_port, default=8080, help="HTTP, for /metrics and probes (default: %(default)s)")
     certificate = parser.add_mutually_exclusive_group(required=True)
     certificate.add_argument(
-        "--certificate-dir", type=Path, metavar="DIR", help="where tls.crt and tls.key are; read again when changed"
+        "--certificate-directory", type=Path, metavar="DIR", help="where tls.crt and tls.key are; read again when changed"
     )
     certificate.add_argument(
         "--certificate-secret", type=_secret, metavar="NAMESPACE/NAME", help="the Secret with tls.crt and tls.key; it is watched"
@@ -146,11 +146,11 @@ async def _serve(options: argparse.Namespace, change: Change, kubeconfig: str) -
         opened.push_async_callback(_cancel, running)
         opened.push_async_callback(injector.close)
         try:
-            await injector.start(host=options.host, port=options.port, metrics_port=options.metrics_port)
+            await injector.start(host=options.host, port=options.port, http_port=options.http_port)
         except OSError as problem:
             _logger.error("%s", problem)  # noqa: TRY400 - one line says it
             return _FAILED
-        _logger.info("listening: https %d, metrics %d", options.port, options.metrics_port)
+        _logger.info("listening: https %d, metrics %d", options.port, options.http_port)
         stopped = asyncio.create_task(ending.wait())
         # A task that ends has a mistake in it: better a new process than one that knows nothing new.
         done, _ = await asyncio.wait([stopped, *running], return_when=asyncio.FIRST_COMPLETED)
@@ -191,8 +191,8 @@ def _tasks(
     for source, sink in watches:
         telemetry.expect_watch(source.name)
         yield follow(source, sink, telemetry)
-    if options.certificate_dir is not None:
-        yield _look_at(CertificateFiles(options.certificate_dir, tls))
+    if options.certificate_directory is not None:
+        yield _look_at(CertificateFiles(options.certificate_directory, tls))
 
 
 async def _look_at(files: CertificateFiles) -> None:
