@@ -77,8 +77,8 @@ class ControllerConfigMaps:
             if self._contended(found, wanted):
                 return _failed(
                     "ContendedByFieldManager",
-                    f"Somebody takes our lines out of {name} again and again ({_writers(found)}): have it leave {wanted.key} alone, "
-                    "or set spec.injection.configStrategy to Shadow.",
+                    f"Somebody takes our lines out of {name} again and again ({_writers(found)}): have it leave {wanted.key} "
+                    "alone, or set spec.injection.configStrategy to Shadow.",
                 )
             try:
                 await self._cluster.patch(CONFIG_MAPS, namespace, name, _operations(found, wanted))

@@ -5,6 +5,7 @@ the first look, and again at every resync, so that a lost event is made good.
 """
 
 import asyncio
+import base64
 import contextlib
 import logging
 import re
@@ -21,6 +22,7 @@ from .cluster import CONFIG_MAPS, INGRESSES, NODES, PODS, TELEMETRIES, WORKLOADS
 from .injection import Facts
 from .inventory import Inventory
 from .names import FIELD_MANAGER
+from .own_traces import OwnTraces
 from .reconciliation import Reconciler
 from .settings import OperatorSettings
 from .telemetry import OperatorTelemetry
@@ -43,12 +45,12 @@ _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 class OperatorService:
     """Starts and ends; ``see`` is where Kopf's events come in."""
 
-    def __init__(self, settings: OperatorSettings, cluster: Cluster) -> None:
+    def __init__(self, settings: OperatorSettings, cluster: Cluster, traces: OwnTraces) -> None:
         self.settings = settings
         self._cluster = cluster
         self._inventory = Inventory()
         self._keeper = CertificateKeeper(cluster, settings, _now)
-        self._webhooks = Webhooks(cluster, self._inventory, self._keeper.client_config)
+        self._webhooks = Webhooks(cluster, self._inventory, self._keeper.client_config, self._bundle_published)
         self._reconciler = Reconciler(cluster, self._inventory, self._webhooks, settings, _now)
         self._heard_seconds = time.monotonic()
         self.telemetry = OperatorTelemetry(
@@ -57,10 +59,13 @@ class OperatorService:
             watch_age_seconds=lambda: time.monotonic() - self._heard_seconds,
             api_calls=lambda: cluster.calls,
         )
-        self._queue = WorkQueue(self._reconciler.reconcile, self.telemetry)
+        self._queue = WorkQueue(self._reconciler.reconcile, self.telemetry, traces)
         self._tasks: list[asyncio.Task[None]] = []
         self._runner: web.AppRunner | None = None
         self._synced = False
+
+    def _bundle_published(self, bundle: str) -> None:
+        self._keeper.published = base64.b64decode(bundle)
 
     @property
     def alive(self) -> bool:

@@ -11,7 +11,8 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import inf
 from typing import Any
 
 from .agents import Agents
@@ -28,7 +29,7 @@ from .resource import SpecProblem, TelemetryResource
 from .settings import OperatorSettings
 from .state.conditions import Verdict, injected_verdict, ready_verdict
 from .state.matching import Match, match
-from .state.rollout import Phase, Progress, next_restart, progress_of, restart_annotations
+from .state.rollout import Phase, Progress, is_at_work, next_restart, progress_of, restart_annotations
 from .state.sightings import config_verdict, exporting_verdict
 from .state.workload import Workload
 from .targets.command_line import option_values, words
@@ -39,6 +40,8 @@ __all__ = ["Reconciler"]
 _logger = logging.getLogger(__name__)
 _BUSY_SECONDS = 5.0
 """While something is under way; its events come sooner, as a rule."""
+_YOUNG_SECONDS = 15.0
+_YOUTH = timedelta(minutes=10)
 
 
 @dataclass
@@ -74,20 +77,20 @@ class Reconciler:
         for other in others:
             await self._conflicted(other, in_charge)
         if in_charge.deleting:
-            return await self._revert(in_charge, final=True)
+            return await self._revert(in_charge, _going(reason="Deleting"), final=True)
         try:
             rendering = render(in_charge)
         except SpecProblem as problem:
+            await self.webhooks.update()
             verdict = Verdict("Accepted", "False", problem.reason, str(problem))
             await self._reporter.report(in_charge, [ready_verdict([verdict]), verdict])
             return self.settings.resync_seconds
         if not in_charge.has_finalizer:
             await self._set_finalizer(in_charge, present=True)
         if rendering.spec.target.type == "Manual":
-            await self._manual(in_charge)
-            return self.settings.resync_seconds
+            return await self._revert(in_charge, _manual(in_charge), final=False)
         if rendering.spec.suspend:
-            return await self._revert(in_charge, final=False)
+            return await self._revert(in_charge, _going(reason="Suspended"), final=False)
         return await self._inject(in_charge, rendering)
 
     async def _inject(self, resource: TelemetryResource, rendering: Rendering) -> float:
@@ -99,12 +102,20 @@ class Reconciler:
         config = await self._inject_blocks(resource, rendering, matches)
         webhook = await self.webhooks.update()
         possible = [entry for entry in matches if entry.problem is None]
-        progresses = self._progresses(possible, rendering.config_hash, automatic=rendering.spec.injection.rollout == "Automatic")
-        if config.status == "True" and webhook is None:
-            restarted = await self._restart_next(resource, progresses, rendering.config_hash)
-        else:
-            restarted = None
-        injected = injected_verdict(progresses, [entry.problem for entry in matches if entry.problem is not None])
+        automatic = rendering.spec.injection.rollout == "Automatic"
+        progresses = self._progresses(possible, rendering.config_hash, automatic=automatic)
+        # What was meant before, by another selector, and is no longer.
+        meant = {entry.workload.key for entry in possible}
+        leaving = self._progresses(
+            [entry for entry in self._touched(resource) if entry.workload.key not in meant], None, automatic=automatic
+        )
+        unsettled_seconds = self.webhooks.unsettled_seconds(resource)
+        restarted = None
+        if unsettled_seconds == 0.0:
+            restarted = await self._restart_next(resource, leaving, None)
+            if config.status == "True" and webhook is None and restarted is None and not is_at_work(leaving):
+                restarted = await self._restart_next(resource, progresses, rendering.config_hash)
+        injected = injected_verdict([*leaving, *progresses], [entry.problem for entry in matches if entry.problem is not None])
         if webhook is not None and injected.status != "True":
             injected = Verdict("SidecarsInjected", "False", "InjectorUnavailable", webhook)
         if restarted is not None:
@@ -119,9 +130,12 @@ class Reconciler:
             progresses=progresses,
             matches=matches,
         )
+        if unsettled_seconds > 0.0:
+            return unsettled_seconds
         busy = restarted is not None or injected.reason in ("RollingOut", "InjectorUnavailable")
         waiting = any(verdict.reason in ("NoSpoeConnection", "NoSpansYet", "AgentsNotReachable") for verdict in verdicts)
-        return _BUSY_SECONDS if busy else min(self.settings.resync_seconds, 15.0 if waiting else 3600.0)
+        soon = waiting and self._is_young(resource)
+        return _BUSY_SECONDS if busy else min(self.settings.resync_seconds, _YOUNG_SECONDS if soon else inf)
 
     async def _inject_blocks(self, resource: TelemetryResource, rendering: Rendering, matches: Sequence[Match]) -> Verdict:
         """The first that went wrong, or any of the others."""
@@ -182,29 +196,23 @@ class Reconciler:
         )
         return workload
 
-    async def _revert(self, resource: TelemetryResource, *, final: bool) -> float:
+    async def _revert(self, resource: TelemetryResource, accepted: Verdict, *, final: bool) -> float:
         """Takes everything out again; ``final``: and lets the resource go."""
         if final and not resource.has_finalizer:
             return self.settings.resync_seconds
         await self.webhooks.update()
         namespace = resource.namespace
+        touched = self._touched(resource)
+        progresses = self._progresses(touched, None, automatic=self._may_restart(resource))
+        unsettled_seconds = self.webhooks.unsettled_seconds(resource)
+        if unsettled_seconds == 0.0:
+            await self._restart_next(resource, progresses, None)
         pods = [pod for pod in self.inventory.pods(namespace) if pod.injected == resource.name and not pod.ending]
-        owners = {pod.owner for pod in pods}
-        touched = [
-            workload
-            for workload in sorted(self.inventory.workloads(namespace), key=lambda entry: entry.key)
-            if workload.key in owners or workload.restarted_for is not None
-        ]
-        matches = [Match(workload, [pod for pod in pods if pod.owner == workload.key], None) for workload in touched]
-        progresses = self._progresses(matches, None, automatic=self._may_restart(resource))
-        await self._restart_all(resource, progresses)
-        done = not pods and all(workload.restarted_for is None for workload in touched)
+        done = not pods and all(entry.workload.restarted_for is None for entry in touched)
         if not done and not (final and self._overdue(resource)):
             injected = injected_verdict(progresses, [], suspended=True)
-            await self._reporter.report(
-                resource, [ready_verdict([injected]), _suspended_accept(final=final), injected], progresses=progresses
-            )
-            return _BUSY_SECONDS
+            await self._reporter.report(resource, [ready_verdict([injected]), accepted, injected], progresses=progresses)
+            return unsettled_seconds or _BUSY_SECONDS
         problems = await self._config_maps.revert(namespace)
         if pods:
             problems.append(f"{len(pods)} pods still have the agent in them, which does no harm: restart their workloads.")
@@ -220,29 +228,36 @@ class Reconciler:
         if final:
             await self._set_finalizer(resource, present=False)
             return 0.0
-        injected = injected_verdict([], [], suspended=True)
-        await self._reporter.report(resource, [ready_verdict([injected]), _suspended_accept(final=False), injected])
+        verdicts = [accepted]
+        if accepted.reason != "Manual":
+            verdicts.append(injected_verdict([], [], suspended=True))
+        await self._reporter.report(resource, [ready_verdict(verdicts), *verdicts])
         return self.settings.resync_seconds
 
-    async def _restart_all(self, resource: TelemetryResource, progresses: Sequence[Progress]) -> None:
-        await self._restart_next(resource, progresses, None)
+    def _touched(self, resource: TelemetryResource) -> list[Match]:
+        """Workloads with the agent in their pods, or with a mark of ours; and these pods."""
+        pods = [pod for pod in self.inventory.pods(resource.namespace) if pod.injected == resource.name and not pod.ending]
+        owners = {pod.owner for pod in pods}
+        return [
+            Match(workload, [pod for pod in pods if pod.owner == workload.key], None)
+            for workload in sorted(self.inventory.workloads(resource.namespace), key=lambda entry: entry.key)
+            if workload.key in owners or workload.restarted_for is not None
+        ]
 
     def _may_restart(self, resource: TelemetryResource) -> bool:
         injection = resource.document.get("injection") or {}
         return bool(injection.get("rollout", "Automatic") == "Automatic")
 
+    def _is_young(self, resource: TelemetryResource) -> bool:
+        """Whether somebody may be waiting to see it work."""
+        try:
+            return self.now() - datetime.fromisoformat(resource.created) < _YOUTH
+        except ValueError:
+            return False
+
     def _overdue(self, resource: TelemetryResource) -> bool:
         since = resource.deleted
         return since is not None and (self.now() - since).total_seconds() > self.settings.revert_timeout_seconds
-
-    async def _manual(self, resource: TelemetryResource) -> None:
-        accepted = Verdict(
-            "Accepted",
-            "True",
-            "Manual",
-            f"Nothing is touched: `haproxy-telemetry-operator render` prints what to put where for {resource.name}.",
-        )
-        await self._reporter.report(resource, [ready_verdict([accepted]), accepted])
 
     async def _conflicted(self, resource: TelemetryResource, in_charge: TelemetryResource) -> None:
         if resource.deleting:
@@ -303,8 +318,17 @@ class Reconciler:
         await asyncio.gather(self.agents.close())
 
 
-def _suspended_accept(*, final: bool) -> Verdict:
-    return Verdict("Accepted", "True", "Deleting" if final else "Suspended", "The instrumentation is taken out.")
+def _going(*, reason: str) -> Verdict:
+    return Verdict("Accepted", "True", reason, "The instrumentation is taken out.")
+
+
+def _manual(resource: TelemetryResource) -> Verdict:
+    return Verdict(
+        "Accepted",
+        "True",
+        "Manual",
+        f"Nothing is touched: `haproxy-telemetry-operator render` prints what to put where for {resource.name}.",
+    )
 
 
 def _ingress_classes(matches: Iterable[Match]) -> IngressClasses | None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from .cluster import ApiError
+from .own_traces import OwnTraces
 from .telemetry import OperatorTelemetry
 
 __all__ = ["WorkQueue"]
@@ -26,11 +27,20 @@ class WorkQueue:
     Args:
         reconcile: looks at a namespace, and says after how many seconds to look at it again (0: not until something happens).
         telemetry: counts.
+        traces: the operator's own.
         workers: how many at once.
     """
 
-    def __init__(self, reconcile: Callable[[str], Awaitable[float]], telemetry: OperatorTelemetry, *, workers: int = 8) -> None:
+    def __init__(
+        self,
+        reconcile: Callable[[str], Awaitable[float]],
+        telemetry: OperatorTelemetry,
+        traces: OwnTraces,
+        *,
+        workers: int = 8,
+    ) -> None:
         self._reconcile = reconcile
+        self._traces = traces
         self._telemetry = telemetry
         self._workers = workers
         self._due: dict[str, float] = {}
@@ -78,7 +88,8 @@ class WorkQueue:
         begin = time.perf_counter()
         result = "ok"
         try:
-            again = await self._reconcile(namespace)
+            with self._traces.reconcile(namespace):
+                again = await self._reconcile(namespace)
             self._failures.pop(namespace, None)
             if again > 0:
                 self.add(namespace, again)

@@ -32,6 +32,7 @@ _IMAGE_COPY = f"{OWN_PREFIX}-image"
 _CHECK = f"{OWN_PREFIX}-check"
 _SOURCE = "/haproxy-telemetry/source"
 _DESTINATION = "/haproxy-telemetry/destination"
+_READ_ONLY_KINDS = ("configMap", "secret", "projected", "downwardAPI")
 _FOLDERS = frozenset(("/etc/haproxy", "/usr/local/etc/haproxy"))
 """What every image that has them has as folders."""
 
@@ -70,7 +71,9 @@ def plain_parts(case: Case, spec: dict[str, Any], originals: Originals) -> Parts
     before = copy.deepcopy(container)
     originals.note_mounts(container)
     for swap in swaps:
-        _swap(container, swap, parts)
+        volume = {} if swap.mount is None else volumes.get(swap.mount["name"], {})
+        _check_readable(spec, volume, swap)
+        _swap(container, swap, parts, read_only=any(kind in volume for kind in _READ_ONLY_KINDS))
     copied = [swap for swap in swaps if swap.mount is None]
     if copied:
         parts.init_containers.append(_image_copy(before, copied))
@@ -150,7 +153,22 @@ def _looks_like_a_file(path: str) -> bool:
     return "." in posixpath.basename(path) and not path.endswith(".d")
 
 
-def _swap(container: dict[str, Any], swap: _Swap, parts: Parts) -> None:
+def _check_readable(spec: Mapping[str, Any], volume: Mapping[str, Any], swap: _Swap) -> None:
+    """The copy is made by a user of no rights: what only root may read would keep the pod from starting."""
+    if (spec.get("securityContext") or {}).get("fsGroup") is not None:
+        return
+    for kind in _READ_ONLY_KINDS:
+        source = volume.get(kind) or {}
+        parts = [source, *(part for entry in source.get("sources") or () for part in entry.values())]
+        modes = [part["defaultMode"] for part in parts if part.get("defaultMode") is not None]
+        modes += [item["mode"] for part in parts for item in part.get("items") or () if item.get("mode") is not None]
+        if any(not mode & 0o004 for mode in modes):
+            raise CannotInject(
+                f"{swap.mount_path} has files that only root may read: set the pod's fsGroup, or a mode such as 0644."
+            )
+
+
+def _swap(container: dict[str, Any], swap: _Swap, parts: Parts, *, read_only: bool) -> None:
     parts.volumes.append({"name": swap.volume, "emptyDir": {}})
     ours: dict[str, Any] = {"name": swap.volume, "mountPath": swap.mount_path}
     if swap.is_file:
@@ -159,7 +177,7 @@ def _swap(container: dict[str, Any], swap: _Swap, parts: Parts) -> None:
         parts.volumes.append({"name": swap.image_volume, "emptyDir": {}})
         container["volumeMounts"] = [*(container.get("volumeMounts") or ()), ours]
         return
-    if swap.mount.get("readOnly"):
+    if read_only or swap.mount.get("readOnly"):
         ours["readOnly"] = True
     mounts = container["volumeMounts"]
     mounts[mounts.index(swap.mount)] = ours

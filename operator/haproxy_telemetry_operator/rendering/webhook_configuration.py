@@ -12,7 +12,7 @@ from ..names import FIELD_MANAGER, GROUP, LABEL_INJECT, LABEL_MANAGED_BY
 from ..resource import TelemetryResource
 from ..resource.spec import Spec
 
-__all__ = ["WEBHOOK_CONFIGURATION", "webhook_configuration", "webhook_entry"]
+__all__ = ["WEBHOOK_CONFIGURATION", "entry_name", "webhook_configuration", "webhook_entry"]
 
 WEBHOOK_CONFIGURATION = "haproxy-telemetry"
 _TIMEOUT_SECONDS = 5
@@ -27,6 +27,11 @@ def webhook_configuration(entries: Iterable[dict[str, Any]], *, name: str = WEBH
         "metadata": {"name": name, "labels": {LABEL_MANAGED_BY: FIELD_MANAGER}},
         "webhooks": sorted(entries, key=lambda entry: str(entry["name"])),
     }
+
+
+def entry_name(resource: TelemetryResource) -> str:
+    """Of a resource's entry."""
+    return f"{resource.name}.{resource.namespace}.{GROUP}"
 
 
 def webhook_entry(
@@ -50,7 +55,7 @@ def webhook_entry(
     if selector.get("matchLabels"):
         object_selector["matchLabels"] = selector["matchLabels"]
     return {
-        "name": f"{resource.name}.{resource.namespace}.{GROUP}",
+        "name": entry_name(resource),
         "admissionReviewVersions": ["v1"],
         "clientConfig": _with_path(client_config, path),
         "failurePolicy": "Ignore",

@@ -12,7 +12,7 @@ from enum import Enum
 from ..names import ANNOTATION_CONFIG_HASH, ANNOTATION_RESTARTED_AT
 from .workload import ANNOTATION_ATTEMPTS, Pod, Workload
 
-__all__ = ["Phase", "Progress", "next_restart", "progress_of", "restart_annotations"]
+__all__ = ["Phase", "Progress", "is_at_work", "next_restart", "progress_of", "restart_annotations"]
 
 _FIRST_BACKOFF = timedelta(minutes=10)
 _MAX_ATTEMPTS = 4
@@ -47,7 +47,7 @@ class Progress:
     again_at: datetime | None = None
     """With MISSED: when it may be restarted again."""
     detail: str = ""
-    """What a container of ours waits for."""
+    """What a container of ours waits for, or why there is no new pod."""
 
 
 def progress_of(workload: Workload, pods: Sequence[Pod], *, wanted_hash: str | None, automatic: bool, now: datetime) -> Progress:
@@ -85,6 +85,8 @@ def progress_of(workload: Workload, pods: Sequence[Pod], *, wanted_hash: str | N
     if not workload.settled:
         ours = since is not None and _is_of_restart(living, since, wanted_hash, now)
         stalled = bool(progress.detail) or (ours and (workload.stuck or (since is not None and now - since > _STALL)))
+        # A quota may have room again once an old pod has gone: it is told, and is no reason yet.
+        progress = replace(progress, detail=progress.detail or workload.refused)
         if since is None or not (ours or stalled):
             return replace(progress, phase=Phase.BUSY)
         if asked:
@@ -116,9 +118,14 @@ def _is_of_restart(living: Sequence[Pod], since: datetime, wanted_hash: str | No
     return False
 
 
+def is_at_work(progresses: Sequence[Progress]) -> bool:
+    """Whether one of them is being restarted by us, or stuck at it."""
+    return any(progress.phase in (Phase.ROLLING, Phase.STALLED) for progress in progresses)
+
+
 def next_restart(progresses: Sequence[Progress], now: datetime) -> Workload | None:
     """The workload to restart now; None while another one is at it, or stuck."""
-    if any(progress.phase in (Phase.ROLLING, Phase.STALLED) for progress in progresses):
+    if is_at_work(progresses):
         return None
     needed = [progress.workload for progress in progresses if progress.phase is Phase.NEEDED]
     missed = [

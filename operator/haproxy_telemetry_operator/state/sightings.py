@@ -9,9 +9,13 @@ from dataclasses import dataclass
 
 from .conditions import Verdict
 
-__all__ = ["Sighting", "config_verdict", "exporting_verdict", "sighting_of"]
+__all__ = ["SIGHTED_METRICS", "Sighting", "config_verdict", "exporting_verdict", "sighting_of"]
 
 _PREFIX = "haproxy_telemetry_agent_"
+SIGHTED_METRICS = tuple(
+    f"{_PREFIX}{name}" for name in ("open_connections", "exchanges_recorded_total", "spans_exported_total", "export_requests_total")
+)
+"""What ``sighting_of`` looks at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,10 @@ def config_verdict(sightings: Sequence[Sighting], unseen: int) -> Verdict:
         return Verdict(kind, "True", "Connected", f"HAProxy is connected to its agent in {len(sightings)} pods.")
     if unseen:
         return Verdict(
-            kind, "Unknown", "AgentsNotReachable", "The agents' metrics port can't be reached: does a NetworkPolicy forbid it?"
+            kind,
+            "Unknown",
+            "AgentsNotReachable",
+            "No agent answers on its metrics port: does it run (log of haproxy-telemetry), does a NetworkPolicy forbid it?",
         )
     return Verdict(kind, "Unknown", "NoPods", "There is no instrumented pod that could be asked.")
 

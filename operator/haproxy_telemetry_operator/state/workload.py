@@ -97,6 +97,8 @@ class Workload:
     on_delete: bool
     stuck: bool
     """Its own controller has given up waiting."""
+    refused: str = ""
+    """Why its own controller can't make a pod: a quota, a policy."""
 
     @classmethod
     def of_body(cls, kind: str, body: Mapping[str, Any]) -> Self:
@@ -120,6 +122,7 @@ class Workload:
             stuck=conditions.get("Progressing", {}).get("reason") == "ProgressDeadlineExceeded"
             # What it says of an older template is past.
             and status.get("observedGeneration", 0) >= metadata.get("generation", 0),
+            refused=_refusal(conditions.get("ReplicaFailure", {})),
         )
 
     @property
@@ -162,6 +165,10 @@ class Workload:
         """How often it was restarted for that hash."""
         text = self.annotations.get(ANNOTATION_ATTEMPTS, "")
         return int(text) if text.isascii() and text.isdecimal() else 0
+
+
+def _refusal(condition: Mapping[str, Any]) -> str:
+    return str(condition.get("message", ""))[:300] if condition.get("status") == "True" else ""
 
 
 def selects(selector: LabelSelector | None, labels: Mapping[str, str]) -> bool:

@@ -13,7 +13,7 @@ from ..names import OWN_PREFIX
 from ..resource.spec import Target
 from .command_line import config_paths, option_values, words
 
-__all__ = ["NotRecognised", "Recognition", "recognise"]
+__all__ = ["Kind", "NotRecognised", "Recognition", "recognise"]
 
 Kind = Literal["KubernetesIngress", "HAProxyIngress", "Plain"]
 

@@ -1,122 +1,118 @@
-"""Certificates."""
-
+import datetime
 import ssl
-from datetime import UTC, datetime, timedelta
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from haproxy_telemetry_operator.certificates import (
     LIFE,
-    ServingCertificate,
-    expiry_of,
-    is_due,
-    make_certificate,
-    names_of,
-    service_names,
+    CertificateProblem,
+    Pair,
+    dns_names,
+    join_bundle,
+    make_pair,
+    read_not_after,
+    split_bundle,
 )
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-NAMES = service_names("injector", "system")
-DAY = timedelta(days=1)
+NOW = datetime.datetime(2026, 11, 24, 12, tzinfo=datetime.UTC)
+NAMES = dns_names("injector", "telemetry")
+PAIR = make_pair(NAMES, NOW)
 
 
-@pytest.fixture(scope="module")
-def first() -> ServingCertificate:
-    return make_certificate(NAMES, NOW)
+def test_names_begin_with_the_one_that_api_servers_ask_for() -> None:
+    assert NAMES[0] == "injector.telemetry.svc"
+    assert "injector.telemetry.svc.cluster.local" in NAMES
 
 
-def trusts(authorities: bytes, certificate: bytes, now: datetime = NOW, name: str = NAMES[0]) -> bool:
-    """As a TLS client does."""
-    store = Store(x509.load_pem_x509_certificates(authorities))
-    verifier = PolicyBuilder().store(store).time(now).build_server_verifier(x509.DNSName(name))
-    try:
-        verifier.verify(x509.load_pem_x509_certificate(certificate), [])
-    except VerificationError:
-        return False
-    return True
+def test_a_pair_is_good_for_its_names_and_its_life() -> None:
+    assert PAIR.covers(NAMES)
+    assert not PAIR.covers([*NAMES, "other.telemetry.svc"])
+    assert PAIR.not_after == NOW + LIFE == read_not_after(PAIR.certificate)
+    # A clock that is a little behind takes it as well.
+    assert PAIR.not_before == NOW - datetime.timedelta(hours=1)
 
 
-def test_names() -> None:
-    assert NAMES == ["injector.system.svc", "injector.system.svc.cluster.local", "injector.system"]
+def test_it_is_rotated_when_two_thirds_of_its_life_are_over() -> None:
+    life = PAIR.not_after - PAIR.not_before
+    assert PAIR.rotate_at == PAIR.not_before + life * 2 / 3
 
 
-def test_a_client_that_trusts_the_bundle_trusts_the_certificate(first: ServingCertificate) -> None:
-    assert all(trusts(first.authorities, first.certificate, name=name) for name in NAMES)
-    assert not trusts(first.authorities, first.certificate, name="other.system.svc")
-    assert not trusts(make_certificate(NAMES, NOW).authorities, first.certificate), "another authority"
-    assert trusts(first.authorities, first.certificate, NOW - timedelta(minutes=4)), "by a clock that is behind"
-    assert not trusts(first.authorities, first.certificate, NOW + LIFE + DAY)
+@pytest.mark.parametrize("name", [*NAMES, "other.telemetry.svc"])
+def test_a_strict_verifier_takes_it_for_its_names_alone(name: str) -> None:
+    pair = make_pair(NAMES, datetime.datetime.now(datetime.UTC))
+    assert _handshake(pair, pair.authority, name) is (name in NAMES)
 
 
-def test_the_key_is_the_certificates(first: ServingCertificate) -> None:
-    key = load_pem_private_key(first.key, None)
-    assert x509.load_pem_x509_certificate(first.certificate).public_key() == key.public_key()
-    assert first.data == {"tls.crt": first.certificate, "tls.key": first.key, "ca.crt": first.authorities}
+def test_another_authority_does_not_vouch_for_it() -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    pair, other = make_pair(NAMES, now), make_pair(NAMES, now)
+    assert not _handshake(pair, other.authority, NAMES[0])
+    # During a change there are both, in either order.
+    assert _handshake(pair, join_bundle(other.authority, pair.authority), NAMES[0])
+    assert _handshake(pair, join_bundle(pair.authority, other.authority), NAMES[0])
 
 
-def test_openssl_takes_the_bundle(first: ServingCertificate) -> None:
-    context = ssl.create_default_context(cadata=first.authorities.decode())
-    assert len(context.get_ca_certs()) == 1
+def test_each_pair_is_another() -> None:
+    other = make_pair(NAMES, NOW)
+    assert {other.key, other.certificate, other.authority}.isdisjoint({PAIR.key, PAIR.certificate, PAIR.authority})
 
 
-def test_addresses(first: ServingCertificate) -> None:
-    certificate = make_certificate(["injector.example", "127.0.0.1", "::1"], NOW).certificate
-    assert names_of(certificate) == ["injector.example", "127.0.0.1", "::1"]
-    assert names_of(first.certificate) == NAMES
+def test_a_pair_that_fits_is_taken() -> None:
+    assert Pair.checked(certificate=PAIR.certificate, key=PAIR.key, authority=PAIR.authority) == PAIR
 
 
-def test_a_long_name_is_no_longer_than_a_subject_may_be() -> None:
-    name = f"{'a' * 63}.{'b' * 63}.svc"
-    assert names_of(make_certificate([name], NOW).certificate) == [name]
+OTHER = make_pair(NAMES, NOW)
 
 
 @pytest.mark.parametrize(
-    ("names", "now", "due"),
+    ("pair", "words"),
     [
-        (NAMES, NOW, False),
-        (NAMES[:1], NOW, False),
-        (NAMES, NOW + LIFE * 0.66, False),
-        (NAMES, NOW + LIFE * 0.67, True),
-        (NAMES, NOW + LIFE * 2, True),
-        (NAMES, NOW - DAY, True),
-        ([*NAMES, "another.name"], NOW, True),
+        ((b"", PAIR.key, PAIR.authority), "the certificate can't be read"),
+        ((PAIR.certificate, PAIR.key, b"nonsense"), "the certificate can't be read"),
+        ((PAIR.certificate, b"", PAIR.authority), "the key can't be read"),
+        ((PAIR.certificate, OTHER.key, PAIR.authority), "the key is another certificate's"),
+        ((PAIR.certificate, PAIR.key, OTHER.authority), "another authority"),
     ],
 )
-def test_when_it_is_time(first: ServingCertificate, names: list[str], now: datetime, due: bool) -> None:
-    assert is_due(first.certificate, names, now) is due
+def test_one_that_does_not_fit_is_refused(pair: tuple[bytes, bytes, bytes], words: str) -> None:
+    certificate, key, authority = pair
+    with pytest.raises(CertificateProblem, match=words):
+        Pair.checked(certificate=certificate, key=key, authority=authority)
 
 
-def test_until_an_authority_ends_it_is_in_the_bundle(first: ServingCertificate) -> None:
-    later = NOW + LIFE * 0.67
-    second = make_certificate(NAMES, later, before=first.authorities)
-    assert trusts(second.authorities, second.certificate, later), "the new one"
-    assert trusts(second.authorities, first.certificate, later), "the one that is still served"
-    assert not trusts(first.authorities, second.certificate, later)
-    third = make_certificate(NAMES, NOW + LIFE + DAY, before=second.authorities)
-    assert len(x509.load_pem_x509_certificates(third.authorities)) == 2, "the first one has ended"
+def test_an_authority_has_no_names() -> None:
+    assert not Pair(certificate=PAIR.authority, key=b"", authority=PAIR.authority).covers(NAMES)
 
 
-def test_the_bundle_has_a_bound(first: ServingCertificate) -> None:
-    bundle = first.authorities
-    for _ in range(5):
-        bundle = make_certificate(NAMES, NOW, before=bundle).authorities
-    assert len(x509.load_pem_x509_certificates(bundle)) == 3
+def test_bundles() -> None:
+    bundle = join_bundle(PAIR.authority, OTHER.authority, PAIR.authority)
+    assert split_bundle(bundle) == [PAIR.authority, OTHER.authority]
+    assert split_bundle(b"# a comment\n" + bundle + bundle) == [PAIR.authority, OTHER.authority]
+    for empty in (b"", b"nonsense"):
+        with pytest.raises(CertificateProblem, match="no certificate"):
+            split_bundle(empty)
 
 
-@pytest.mark.parametrize("text", [b"", b"no PEM", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
-def test_what_can_not_be_read(text: bytes) -> None:
-    assert is_due(text, NAMES, NOW)
-    assert expiry_of(text) is None
-    assert names_of(text) == []
-    assert len(x509.load_pem_x509_certificates(make_certificate(NAMES, NOW, before=text).authorities)) == 1
+def _handshake(pair: Pair, authorities: bytes, name: str) -> bool:
+    """Whether a client that trusts these, and checks all that RFC 5280 asks for, takes it."""
+    import tempfile
 
-
-def test_expiry(first: ServingCertificate) -> None:
-    assert expiry_of(first.certificate) == NOW + LIFE
-
-
-def test_an_authoritys_own_certificate_has_no_names(first: ServingCertificate) -> None:
-    assert names_of(first.authorities) == []
+    server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(pair.certificate + pair.key)
+        file.flush()
+        server_context.load_cert_chain(file.name)
+    client_context = ssl.create_default_context(cadata=authorities.decode())
+    client_context.verify_flags |= ssl.VERIFY_X509_STRICT
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = server_context.wrap_bio(to_server, to_client, server_side=True)
+    client = client_context.wrap_bio(to_client, to_server, server_hostname=name)
+    for _ in range(4):
+        for side in (client, server):
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+            except ssl.SSLCertVerificationError:
+                return False
+    return client.version() is not None

@@ -45,7 +45,7 @@ VOLUME = "haproxy-telemetry-config-0"
 
 def test_a_folder() -> None:
     spec = injected(pod(["/etc/haproxy/haproxy.cfg"], [{"name": "c", "mountPath": "/etc/haproxy"}], [CONFIG]))
-    assert swapped(spec) == [{"name": VOLUME, "mountPath": "/etc/haproxy"}]
+    assert swapped(spec) == [{"name": VOLUME, "mountPath": "/etc/haproxy", "readOnly": True}]
     rewriter = init(spec, "config")
     assert words_of(rewriter, "--mount", 3) == [("/etc/haproxy", "/haproxy-telemetry/source/0", "/haproxy-telemetry/destination/0")]
     assert words_of(rewriter, "--file", 1) == [("/etc/haproxy/haproxy.cfg",)]
@@ -172,7 +172,8 @@ def test_the_check_runs_in_haproxys_own_image_with_all_that_it_has() -> None:
         key: haproxy[key] for key in ("image", "env", "resources", "securityContext")
     }
     assert check["command"][4:] == ["/opt/haproxy", "-f", "/etc/haproxy/haproxy.cfg"]
-    assert {"name": VOLUME, "mountPath": "/etc/haproxy"} in check["volumeMounts"], "the rewritten files at the user's own path"
+    own_path = {"name": VOLUME, "mountPath": "/etc/haproxy", "readOnly": True}
+    assert own_path in check["volumeMounts"], "the rewritten files at the user's own path"
     assert {"name": VOLUME, "mountPath": "/haproxy-telemetry/destination/0"} in check["volumeMounts"]
     assert {"name": "haproxy-telemetry", "mountPath": "/etc/haproxy-telemetry", "readOnly": True} in check["volumeMounts"]
 
@@ -190,3 +191,19 @@ def test_ours_come_behind_the_users_init_containers() -> None:
     given["spec"]["initContainers"] = [{"name": "makes-the-configuration", "image": "x"}]
     names = [entry["name"] for entry in injected(given)["initContainers"]]
     assert names == ["haproxy-telemetry", "makes-the-configuration", "haproxy-telemetry-config", "haproxy-telemetry-check"]
+
+
+@pytest.mark.parametrize(
+    "volume",
+    [
+        {"secret": {"secretName": "s", "defaultMode": 0o400}},
+        {"projected": {"sources": [{"secret": {"items": [{"key": "a", "path": "a", "mode": 0o440}]}}]}},
+    ],
+)
+def test_what_only_root_may_read_is_not_copied_by_a_user_without_rights(volume: Any) -> None:
+    given = pod(["/etc/haproxy/haproxy.cfg"], [{"name": "c", "mountPath": "/etc/haproxy"}], [{"name": "c", **volume}])
+    refused = inject(given)
+    assert (refused.pod, refused.result) == (None, "unsupported")
+    assert "set the pod's fsGroup" in refused.message
+    given["spec"]["securityContext"] = {"fsGroup": 99}
+    assert inject(given).result == "injected"

@@ -77,7 +77,7 @@ def test_every_container_of_haproxys_has_the_guard_from_the_payload() -> None:
     assert [variables(container)["HAPROXY_TELEMETRY"] for container in pod["spec"]["containers"]] == [reference, reference]
 
 
-def test_metrics_port() -> None:
+def test_http_port() -> None:
     container = sidecar(PODS["plain-file"], {"injection": {"httpPort": 9999}})
     assert container["ports"] == [{"name": "ht-metrics", "containerPort": 9999, "protocol": "TCP"}]
 
