@@ -74,6 +74,24 @@ def test_what_has_gone(inventory: Inventory) -> None:
     assert inventory.namespaces() == []
 
 
+def test_the_others_of_a_namespace_stay(inventory: Inventory) -> None:
+    inventory.see_pod(pod("p"))
+    inventory.see_pod(pod("q"))
+    assert inventory.see_pod(pod("p"), gone=True)
+    assert [entry.name for entry in inventory.pods("shop")] == ["q"]
+
+
+def test_changes_of_resources_are_counted(inventory: Inventory) -> None:
+    inventory.see_resource(telemetry_body())
+    before = inventory.resource_changes
+    inventory.see_resource(telemetry_body())
+    assert inventory.resource_changes == before
+    inventory.see_resource(telemetry_body(generation=2))
+    assert inventory.resource_changes == before + 1
+    inventory.forget("resources", lambda _: [])
+    assert inventory.resource_changes == before + 2
+
+
 def test_counts(inventory: Inventory) -> None:
     inventory.see_pod(pod("p"))
     inventory.see_pod(pod("q", **{"haproxy-telemetry.io/injected": "edge"}))
