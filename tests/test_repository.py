@@ -35,7 +35,10 @@ TESTED_BY_RUNNING = {
 }
 # Nothing in them but names, numbers and types (those of settings are tested together, in settings/test_model.py).
 NOTHING_TO_TEST = {
+    "injection.facts",
+    "injection.refusal",
     "records.errors",
+    "resource.problems",
     "settings.debug",
     "settings.minilanguage",
     "settings.types",

@@ -139,7 +139,9 @@ class Injection(Struct, frozen=True):
     transport: Literal["Auto", "TCP", "Unix"] = "Auto"
     """How HAProxy asks the agent. Auto: TCP on the pod's loopback, a Unix socket where the loopback is the node's (hostNetwork)."""
     spop_port: _Port = 12345
+    """Where HAProxy asks the agent."""
     records_port: _Port = 10514
+    """Where HAProxy tells the agent how each exchange ended."""
     http_port: _Port = 9464
     """Metrics and probes of the agent."""
     processing_timeout: ProcessingTimeout = "20ms"

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import msgspec
 
-from haproxy_telemetry_agent.settings.explanation import SettingsError, explain
+from haproxy_telemetry_agent.settings.explanation import explain
 
 from ..names import FINALIZER
 from .problems import SpecProblem
@@ -76,8 +76,6 @@ class TelemetryResource:
             spec = msgspec.convert(self.document, Spec)
         except msgspec.ValidationError as error:
             raise SpecProblem(f"spec.{explain(error, self.document, Spec)}") from None
-        except SettingsError as error:
-            raise SpecProblem(f"spec.{error}") from None
         check_selector(spec.target.selector)
         return spec
 

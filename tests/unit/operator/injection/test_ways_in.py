@@ -97,6 +97,16 @@ def test_any_other_source_of_it_is_refused(volume: Any, mount: Any) -> None:
     )
 
 
+def test_a_container_beside_the_controller_stays_as_it_is() -> None:
+    beside = {"name": "log", "image": "log:1", "args": ["--configmap=shop/controller"]}
+    pod = copy.deepcopy(dict(PODS["kubernetes-ingress"]))
+    pod["spec"]["containers"].append(beside)
+    for spec in ({}, SHADOW):
+        mutation = inject(pod, spec)
+        assert mutation.pod is not None
+        assert mutation.pod["spec"]["containers"][1] == beside
+
+
 SHADOW = {"injection": {"configStrategy": "Shadow"}}
 
 

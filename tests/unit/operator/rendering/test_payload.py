@@ -75,9 +75,6 @@ def test_the_same_twice() -> None:
     assert render(telemetry()).config_hash == render(telemetry(name="other")).config_hash
 
 
-RULE = {"sampling": {"rules": [{"name": "r", "match": {"path": "/api"}, "ratio": 0.5}]}}
-
-
 def hash_of(spec: dict[str, Any]) -> str:
     return render(telemetry(copy.deepcopy(spec))).config_hash
 
@@ -85,6 +82,7 @@ def hash_of(spec: dict[str, Any]) -> str:
 AGENTS_OWN = [
     {"sampling": {"type": "ParentBasedTraceIDRatio", "ratio": 0.25}},
     {"sampling": {"type": "AlwaysOff"}},
+    {"sampling": {"rules": [{"name": "r", "path": "/api", "ratio": 0.5}]}},
     {"sampling": {"exclude": {"paths": ["/healthz"]}}},
 ]
 LIVE = [

@@ -34,6 +34,7 @@ def test_a_log_format_where_the_controller_writes_none() -> None:
         ("compression algo gzip\n  http-request cache-use c if { path / }", ["filter cache c", "filter compression"]),
         ("http-request cache-use", []),
         ("filter", []),
+        ("http-request deny if { path 'no-end\ncompression algo gzip", ["filter compression"]),
     ],
 )
 def test_filters_that_are_implicit_until_there_is_another_one(text: str, filters: list[str]) -> None:
