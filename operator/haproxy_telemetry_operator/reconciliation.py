@@ -87,6 +87,7 @@ class Reconciler:
         if not in_charge.has_finalizer:
             await self._set_finalizer(in_charge, present=True)
         if rendering.spec.target.type == "Manual":
+            await self.webhooks.update()
             await self._manual(in_charge)
             return self.settings.resync_seconds
         if rendering.spec.suspend:
@@ -223,6 +224,7 @@ class Reconciler:
         self.agents.forget(resource.key)
         if final:
             await self._set_finalizer(resource, present=False)
+            self._reporter.forget(resource)
             return 0.0
         injected = injected_verdict([], [], suspended=True)
         await self._reporter.report(resource, [ready_verdict([injected]), _suspended_accept(final=False), injected])
@@ -259,6 +261,7 @@ class Reconciler:
         if resource.deleting:
             if resource.has_finalizer:
                 await self._set_finalizer(resource, present=False)
+            self._reporter.forget(resource)
             return
         verdict = Verdict(
             "Accepted", "False", "Conflicted", f"{in_charge.name} is older and in charge of this namespace: delete one of them."
