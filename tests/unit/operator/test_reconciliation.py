@@ -424,7 +424,7 @@ async def test_a_change_that_pods_have_to_be_made_anew_for_restarts_and_another_
     await case.settle()
     before = case.restarted_for()
     case.change({"sampling": {"type": "TraceIDRatio", "ratio": 0.5}})
-    assert await case.look() == [PAYLOAD, STATUS]
+    assert await case.look() == [PAYLOAD, BLOCK, STATUS]
     assert case.restarted_for() == before
     case.change({"sidecar": {"image": "agent:2"}})
     assert RESTART in await case.look()

@@ -1,6 +1,7 @@
 """The queue of namespaces, by the hour in no time."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -113,7 +114,7 @@ async def test_a_bounded_number_of_looks_at_once(case: Case) -> None:
 
 @pytest.mark.parametrize(
     ("make", "result"),
-    [(lambda: ApiError(500, "boom"), "api_error"), (lambda: KeyError("a bug"), "error"), (lambda: OSError(), "error")],
+    [(lambda: ApiError(500, "boom"), "api_error"), (lambda: KeyError("a bug"), "error"), (OSError, "error")],
 )
 async def test_what_fails_is_tried_later_and_later_and_never_ends_the_queue(
     case: Case, make: Callable[[], Exception], result: str
@@ -122,7 +123,7 @@ async def test_what_fails_is_tried_later_and_later_and_never_ends_the_queue(
     case.queue.add("shop", 0)
     await asyncio.sleep(200)
     times = case.looks.times()
-    assert [round(after - before) for before, after in zip(times, times[1:], strict=False)] == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert [round(after - before) for before, after in itertools.pairwise(times)] == [1, 2, 4, 8, 16, 32, 60, 60]
     assert case.counted(result) == len(times)
     case.looks.error = None
     await asyncio.sleep(60)
