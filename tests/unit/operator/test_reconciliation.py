@@ -346,16 +346,15 @@ async def test_of_two_the_older_is_in_charge(case: Case) -> None:
 @pytest.mark.parametrize("spec", [{"exporter": {"endpoint": 1}}, {"target": {"type": "Apache"}}, {"sampling": {"ratio": 7}}])
 async def test_a_spec_that_can_not_be_used_touches_nothing(case: Case, spec: Any) -> None:
     case.put(spec)
-    assert await case.look() == [STATUS]
+    assert await case.look() == ["DELETE mutatingwebhookconfigurations/haproxy-telemetry", STATUS], "and asks no injector"
     assert case.condition("Accepted") == ("False", "InvalidSpec")
     assert await case.look() == []
     assert case.seconds == 60
 
 
 async def test_manual_touches_nothing_and_takes_no_part_in_admission(case: Case) -> None:
-    await case.settle()
-    case.change({"target": {"type": "Manual"}})
-    assert await case.look() == ["DELETE mutatingwebhookconfigurations/haproxy-telemetry", STATUS]
+    case.put({"target": {"type": "Manual"}})
+    assert await case.look() == [FINALIZE, "DELETE mutatingwebhookconfigurations/haproxy-telemetry", STATUS]
     assert case.condition("Accepted") == ("True", "Manual")
     assert await case.look() == []
 
@@ -427,7 +426,7 @@ async def test_a_change_that_pods_have_to_be_made_anew_for_restarts_and_another_
     await case.settle()
     before = case.restarted_for()
     case.change({"sampling": {"type": "TraceIDRatio", "ratio": 0.5}})
-    assert await case.look() == [PAYLOAD, STATUS]
+    assert await case.look() == [PAYLOAD, BLOCK, STATUS]
     assert case.restarted_for() == before
     case.change({"sidecar": {"image": "agent:2"}})
     assert RESTART in await case.look()

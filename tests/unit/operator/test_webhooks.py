@@ -20,6 +20,7 @@ WRITE = f"PATCH mutatingwebhookconfigurations/{NAME}"
 class Case:
     def __init__(self) -> None:
         self.cluster = FakeCluster()
+        self.generation = 0
         self.inventory = Inventory()
         self.config: dict[str, Any] | str = {"service": {"name": "injector", "namespace": "telemetry"}, "caBundle": "QQ=="}
         self.published: list[str] = []
@@ -30,7 +31,10 @@ class Case:
         return self.config
 
     def see(self, namespace: str, name: str = "edge", *, gone: bool = False, spec: Any = None, **metadata: Any) -> None:
-        self.inventory.see_resource(telemetry_body(spec, namespace=namespace, name=name, **metadata), gone=gone)
+        # Whatever is changed is of another generation.
+        self.generation += 1
+        body = telemetry_body(spec, namespace=namespace, name=name, **{"generation": self.generation, **metadata})
+        self.inventory.see_resource(body, gone=gone)
 
     @property
     def entries(self) -> list[str] | None:
@@ -168,6 +172,9 @@ class Calls:
 
     async def delete(self, _kind: Kind, _namespace: str | None, name: str) -> None:
         self.deleted.append(name)
+
+    async def get(self, _kind: Kind, _namespace: str | None, _name: str) -> None:
+        return None
 
 
 class Bench:

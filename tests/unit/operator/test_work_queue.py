@@ -1,8 +1,8 @@
 """The queue of namespaces, by the hour in no time."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable
-from itertools import pairwise
 
 import pytest
 
@@ -123,7 +123,7 @@ async def test_what_fails_is_tried_later_and_later_and_never_ends_the_queue(
     case.queue.add("shop", 0)
     await asyncio.sleep(200)
     times = case.looks.times()
-    assert [round(after - before) for before, after in pairwise(times)] == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert [round(after - before) for before, after in itertools.pairwise(times)] == [1, 2, 4, 8, 16, 32, 60, 60]
     assert case.counted(result) == len(times)
     case.looks.error = None
     await asyncio.sleep(60)
