@@ -19,14 +19,18 @@ MAX_LINES = 500
 # Shells around sockets, and what only starts the program: tested by running it (tests/integration).
 TESTED_BY_RUNNING = {
     "__main__",
+    "cluster",
+    "commands.run",
     "endpoint",
     "endpoint_connections",
     "export.otlp_grpc",
     "export.otlp_http",
     "commands.inject",
+    "handlers",
     "injector",
     "injector_connections",
     "listener",
+    "operator_service",
     "record_server",
     "resource",
     "service",
