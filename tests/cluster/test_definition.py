@@ -130,7 +130,7 @@ def test_the_api_server_fills_in_what_is_ours_and_nothing_of_the_agents(served: 
             "values are required by, and only allowed with, operator In and NotIn",
         ),
         (exporter() | {"sidecar": {"resources": {"limits": {"memory": "lots"}}}}, "spec.sidecar.resources.limits.memory"),
-        (exporter() | {"smapling": {}}, 'unknown field "spec.smapling"'),
+        (exporter() | {"sampler": {}}, 'unknown field "spec.sampler"'),
     ],
     ids=json.dumps,
 )
