@@ -12,7 +12,7 @@ help:
 	@echo "                 [PROFILE=Standard|Full|Stream] [HAPROXY=/path] [KEEP=1]"
 	@echo "make test        all tests, with every HAProxy found  [HAPROXY=/path:/path] [PROCESSES=2] [ARGS=...]"
 	@echo "make coverage    all tests, and which lines of the packages they reach"
-	@echo "make cluster-test   tests on a real Kubernetes, that of KUBECONFIG  [AGENT_IMAGE=...] [ARGS=...]"
+	@echo "make cluster-test  the operator on the Kubernetes that KUBECONFIG names; 4 minutes  [AGENT_IMAGE=...] [ARGS=...]"
 	@echo "make haproxies   fetch more HAProxy versions for the tests (Debian)"
 	@echo "make prometheus  fetch a Prometheus for the tests (Debian)"
 	@echo "make chromium    install a Chromium for the tests (Debian)"

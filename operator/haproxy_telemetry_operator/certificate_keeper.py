@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from .certificate_secret import AUTHORITY, CERTIFICATE, current, provided_bundle, read_data, secret_body
 from .certificates import CertificateProblem, dns_names, read_not_after
@@ -35,7 +36,8 @@ class CertificateKeeper:
         self._now = now
         names = dns_names(settings.injector_service, settings.own_namespace)
         if settings.injector_url is not None:
-            names = (*names, settings.injector_url.partition("://")[2].partition("/")[0].rpartition(":")[0].strip("[]"))
+            host = urlsplit(settings.injector_url).hostname
+            names = (*names, *([host] if host else []))
         self._names = names
         self._bundle = b""
         self._problem = "nobody has looked yet"
@@ -58,6 +60,7 @@ class CertificateKeeper:
             if plan.data is not None:
                 version = None if found is None else found["metadata"]["resourceVersion"]
                 if not await self._write(secret_body(settings.own_namespace, settings.certificate_secret, plan.data, version)):
+                    self._problem = "somebody else is writing the injector's certificate at this moment"
                     return
                 _logger.info("the injector's certificate: %s: %s", plan.step.value, plan.reason)
                 data = plan.data

@@ -227,6 +227,7 @@ class Reconciler:
         self.agents.forget(resource.key)
         if final:
             await self._set_finalizer(resource, present=False)
+            self._reporter.forget(resource)
             return 0.0
         verdicts = [accepted]
         if accepted.reason != "Manual":
@@ -263,6 +264,7 @@ class Reconciler:
         if resource.deleting:
             if resource.has_finalizer:
                 await self._set_finalizer(resource, present=False)
+            self._reporter.forget(resource)
             return
         verdict = Verdict(
             "Accepted", "False", "Conflicted", f"{in_charge.name} is older and in charge of this namespace: delete one of them."

@@ -82,6 +82,7 @@ class Webhooks:
         async with self._lock:
             config = await self._client_config()
             if isinstance(config, str):
+                await self._withdraw()
                 return config
             basis = (self._inventory.resource_changes, self.facts.native_sidecar, config["caBundle"])
             if self._written is not None and basis == self._basis:
@@ -115,6 +116,20 @@ class Webhooks:
         gone = dict.fromkeys(before.keys() - known.keys(), now)
         self._removed = {name: at for name, at in self._removed.items() if now - at < SETTLE_SECONDS} | gone
         self._known = known
+
+    async def _withdraw(self) -> None:
+        """Without a certificate no entry can be made, but those of resources that go leave: their pods are to come as they were."""
+        found = await self._cluster.get(WEBHOOK_CONFIGURATIONS, None, WEBHOOK_CONFIGURATION)
+        entries = [] if found is None else found.get("webhooks") or []
+        names = {entry["name"] for entry, _ in self._entries({"url": ""})}
+        left = [entry for entry in entries if entry["name"] in names]
+        if len(left) == len(entries):
+            return
+        self._written = None
+        if left:
+            await self._cluster.apply(WEBHOOK_CONFIGURATIONS, webhook_configuration(left))
+        else:
+            await self._cluster.delete(WEBHOOK_CONFIGURATIONS, None, WEBHOOK_CONFIGURATION)
 
     def forget(self) -> None:
         """At a resync: what somebody else has changed is written again."""

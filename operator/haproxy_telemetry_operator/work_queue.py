@@ -44,7 +44,7 @@ class WorkQueue:
         self._telemetry = telemetry
         self._workers = workers
         self._due: dict[str, float] = {}
-        """Namespace -> when, on the monotonic clock."""
+        """Namespace -> when, by the event loop's clock."""
         self._running: set[str] = set()
         self._failures: dict[str, int] = {}
         self._wake = asyncio.Event()
@@ -54,7 +54,7 @@ class WorkQueue:
 
     def add(self, namespace: str, after_seconds: float = _SETTLE_SECONDS) -> None:
         """Looks at it then, or earlier if that was due already."""
-        due = time.monotonic() + after_seconds
+        due = asyncio.get_running_loop().time() + after_seconds
         if due < self._due.get(namespace, float("inf")):
             self._due[namespace] = due
             self._wake.set()
@@ -81,7 +81,7 @@ class WorkQueue:
         if not ready:
             return None, None
         first = min(ready, key=lambda name: ready[name])
-        wait = ready[first] - time.monotonic()
+        wait = ready[first] - asyncio.get_running_loop().time()
         return (first, None) if wait <= 0 else (None, wait)
 
     async def _one(self, namespace: str, slots: asyncio.Semaphore) -> None:

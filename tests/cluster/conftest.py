@@ -62,7 +62,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.get_closest_marker("alone") is not None)
+    # The longest first, and what harms others last.
+    items.sort(key=lambda item: (item.get_closest_marker("alone") is not None, item.path.name != "test_life.py"))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
