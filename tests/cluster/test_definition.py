@@ -54,7 +54,7 @@ def served() -> Iterator[str]:
             assert time.monotonic() < deadline, "the API server does not serve it"
         yield f"{GROUP}/v1alpha1"
     finally:
-        kubectl("delete", f"crd/haproxytelemetries.{GROUP}", "--wait=false")
+        kubectl("delete", f"crd/haproxytelemetries.{GROUP}", "--timeout=50s")
 
 
 def create(served: str, spec: dict[str, Any], name: str = "edge") -> subprocess.CompletedProcess[str]:
