@@ -54,7 +54,7 @@ def served() -> Iterator[str]:
             assert time.monotonic() < deadline, "the API server does not serve it"
         yield f"{GROUP}/v1alpha1"
     finally:
-        kubectl("delete", f"crd/haproxytelemetries.{GROUP}", "--wait=false")
+        kubectl("delete", f"crd/haproxytelemetries.{GROUP}", "--timeout=50s")
 
 
 def create(served: str, spec: dict[str, Any], name: str = "edge") -> subprocess.CompletedProcess[str]:
@@ -130,7 +130,7 @@ def test_the_api_server_fills_in_what_is_ours_and_nothing_of_the_agents(served: 
             "values are required by, and only allowed with, operator In and NotIn",
         ),
         (exporter() | {"sidecar": {"resources": {"limits": {"memory": "lots"}}}}, "spec.sidecar.resources.limits.memory"),
-        (exporter() | {"smapling": {}}, 'unknown field "spec.smapling"'),
+        (exporter() | {"sampler": {}}, 'unknown field "spec.sampler"'),
     ],
     ids=json.dumps,
 )

@@ -59,7 +59,7 @@ def namespace() -> Iterator[str]:
         assert there.returncode == 0, there.stderr
         yield NAMESPACE
     finally:
-        kubectl("delete", f"namespace/{NAMESPACE}", "--wait=false")
+        kubectl("delete", f"namespace/{NAMESPACE}", "--timeout=50s")
 
 
 def restricted(name: str) -> dict[str, Any]:

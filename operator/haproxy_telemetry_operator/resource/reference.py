@@ -34,7 +34,8 @@ def _table(schema: Mapping[str, Any]) -> Iterator[str]:
     yield "| --- | --- | --- | --- |"
     for name, entry, required in _fields(schema, ""):
         default = "required" if required else _default(entry)
-        rules = " ".join(f"({rule['message']})" for rule in entry.get("x-kubernetes-validations", ()))
+        every = [*entry.get("x-kubernetes-validations", ()), *entry.get("items", {}).get("x-kubernetes-validations", ())]
+        rules = " ".join(f"({rule['message']})" for rule in every)
         text = " ".join(filter(None, (" ".join(entry.get("description", "").split()), rules)))
         escaped = text.replace("|", r"\|")
         yield f"| `{name}` | {_type(entry)} | {default} | {escaped} |"
@@ -58,7 +59,8 @@ def _type(entry: Mapping[str, Any]) -> str:
         return f"list of {_type(entry['items'])}"
     if kind == "object" and "properties" not in entry:
         return "mapping"
-    bounds = [f"{sign} {entry[key]}" for key, sign in (("minimum", "&ge;"), ("maximum", "&le;")) if key in entry]
+    above, below = ("&gt;" if entry.get("exclusiveMinimum") else "&ge;"), ("&lt;" if entry.get("exclusiveMaximum") else "&le;")
+    bounds = [f"{sign} {entry[key]}" for key, sign in (("minimum", above), ("maximum", below)) if key in entry]
     return " ".join([str(kind), *bounds])
 
 

@@ -72,10 +72,10 @@ def test_nothing_makes_an_empty_table() -> None:
 
 @pytest.mark.parametrize("paths", [("/a", "/a"), ("/a/", "/a"), ("/a", "/a/")])
 def test_of_two_for_the_same_the_older_one_counts(paths: tuple[str, str]) -> None:
-    young = ingress("young", ("h", paths[0], "Prefix"), created="2026-02-01T00:00:00Z")
-    old = ingress("old", ("h", paths[1], "Prefix"), created="2026-01-01T00:00:00Z")
-    assert name_of(table(young, old), "h", "/a/b") == "old"
-    assert name_of(table(old, young), "h", "/a/b") == "old"
+    young = ingress("a-young", ("h", paths[0], "Prefix"), created="2026-02-01T00:00:00Z")
+    old = ingress("b-old", ("h", paths[1], "Prefix"), created="2026-01-01T00:00:00Z")
+    assert name_of(table(young, old), "h", "/a/b") == "b-old"
+    assert name_of(table(old, young), "h", "/a/b") == "b-old"
 
 
 def test_the_order_of_what_is_seen_does_not_matter() -> None:

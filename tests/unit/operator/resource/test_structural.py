@@ -145,6 +145,12 @@ def test_the_agents_defaults_are_named_and_not_filled_in() -> None:
     assert "Default: " in sampling["properties"]["type"]["description"]
 
 
+def test_further_exporters_have_the_rules_of_the_first_one() -> None:
+    rules = PLACES[".spec.exporter"]["x-kubernetes-validations"]
+    assert len(rules) >= 2
+    assert PLACES[".spec.exporters[]"]["x-kubernetes-validations"] == rules
+
+
 def test_a_status_has_no_defaults() -> None:
     assert [path for path, schema in PLACES.items() if path.startswith(".status") and "default" in schema] == []
 

@@ -47,7 +47,7 @@ def test_what_may_be_missing() -> None:
     [
         ({"exporter": {"endpoint": "collector"}}, "spec.exporter.endpoint: 'collector': expected a http:// or https:// URL"),
         ({"exporters": [{"type": "zipkin"}]}, "spec.exporters[0].type: 'zipkin': expected one of"),
-        ({"smapling": {}}, "spec: smapling: unknown key"),
+        ({"sampler": {}}, "spec: sampler: unknown key"),
         ({"injection": {"spopPort": 80}}, "spec.injection.spopPort: 80: expected"),
         ({"injection": {"processingTimeout": "0ms"}}, "spec.injection.processingTimeout: '0ms': expected"),
         ({"target": {"selector": {"matchLabels": {"a b": "c"}}}}, "spec.target.selector.matchLabels: 'a b' is no label's key"),
