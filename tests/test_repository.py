@@ -16,7 +16,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 MAX_LINES = 500
 
-# Shells around sockets, and what only starts the program: tested by running it (tests/integration).
+# Shells around sockets, and what only starts the program: tested by running it (tests/integration, tests/cluster).
 TESTED_BY_RUNNING = {
     "__main__",
     "cluster",
@@ -43,6 +43,7 @@ NOTHING_TO_TEST = {
     "injection.refusal",
     "records.errors",
     "resource.problems",
+    "settings",
     "settings.debug",
     "settings.minilanguage",
     "settings.types",

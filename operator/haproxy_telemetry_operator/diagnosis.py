@@ -14,12 +14,20 @@ from .resource import SpecProblem, TelemetryResource
 from .resource.spec import Spec
 from .state.matching import Match
 
-__all__ = ["Evidence", "Finding", "ResourceEvidence", "diagnose"]
+__all__ = ["Evidence", "Finding", "Part", "ResourceEvidence", "diagnose"]
 
 Level = Literal["ok", "note", "wrong"]
+Part = Literal["definition", "resources", "heartbeat", "webhook", "certificate", "workloads"]
+"""What a user may have no right to look at."""
 _OLD_HEARTBEAT = timedelta(minutes=3)
 _SOON = timedelta(days=7)
+_UNDER_WAY = frozenset(("NoPods", "NoSpansYet", "RollingOut", "Suspended"))
+"""Conditions that are not true, and nothing is wrong."""
+_RIGHTS = "Ask somebody with more rights to run this."
 _FIXES = {
+    "InvalidSpec": "kubectl edit it: the message names the field.",
+    "ConfigMapElsewhere": "Have the controller read a ConfigMap of its own namespace (--configmap).",
+    "Contended": "Something writes that ConfigMap all the time: find out what, by its metadata.managedFields.",
     "MarkersDamaged": "Edit that ConfigMap; the operator puts its lines in again.",
     "SnippetsDisabled": "Drop `frontend` (or `all`) from the controller's --disable-config-snippets.",
     "ConfigMapNotFound": "kubectl create configmap in that namespace, by the name that the controller is started with.",
@@ -54,6 +62,19 @@ class ResourceEvidence:
     matches: Sequence[Match] = ()
     missing: Sequence[str] = ()
     """Secrets and ConfigMaps that it refers to and that are not there."""
+    hidden: Mapping[Part, str] = field(default_factory=dict)
+    """What could not be looked at, and the API server's words."""
+
+    @property
+    def wants_injection(self) -> bool:
+        """Whether the operator has anything to do for it."""
+        if not self.in_charge or self.resource.deleting:
+            return False
+        try:
+            spec = self.resource.spec()
+        except SpecProblem:
+            return False
+        return not spec.suspend and spec.target.type != "Manual"
 
 
 @dataclass
@@ -65,7 +86,6 @@ class Evidence:
     """The API server's version; None: it did not answer."""
     server_problem: str = ""
     definition: Mapping[str, Any] | None = None
-    definition_problem: str = ""
     heartbeat: datetime | None = None
     webhook: Mapping[str, Any] | None = None
     endpoints: int | None = None
@@ -73,6 +93,8 @@ class Evidence:
     certificate_end: datetime | None = None
     resources: Sequence[ResourceEvidence] = field(default_factory=list)
     namespace: str | None = None
+    hidden: dict[Part, str] = field(default_factory=dict)
+    """What could not be looked at, and the API server's words. It is not said to be wrong."""
 
 
 def diagnose(evidence: Evidence) -> Iterator[Finding]:
@@ -81,31 +103,41 @@ def diagnose(evidence: Evidence) -> Iterator[Finding]:
         yield Finding("wrong", f"The API server does not answer: {evidence.server_problem}", "Check KUBECONFIG and --context.")
         return
     yield Finding("ok", f"The API server answers: Kubernetes {evidence.server}.")
-    if evidence.definition is None:
-        yield Finding(
-            "wrong",
-            f"The CustomResourceDefinition {PLURAL}.{GROUP} is not there{_because(evidence.definition_problem)}.",
-            "haproxy-telemetry-operator crd | kubectl apply --server-side -f -",
-        )
+    definition = _definition(evidence)
+    yield definition
+    if definition.level == "wrong":
         return
-    versions = [entry["name"] for entry in evidence.definition["spec"]["versions"] if entry.get("served")]
-    if VERSION not in versions:
-        yield Finding(
-            "wrong", f"The CustomResourceDefinition serves {', '.join(versions)}, not {VERSION}.", "Apply the one of this version."
-        )
-        return
-    yield Finding("ok", f"The CustomResourceDefinition is there, with {VERSION}.")
     yield _operator(evidence)
+    if "resources" in evidence.hidden:
+        yield Finding(
+            "wrong", f"No {KIND} can be listed: {evidence.hidden['resources']}", f"Name a namespace of yours (-n). {_RIGHTS}"
+        )
+        return
     if not evidence.resources:
         where = f"namespace {evidence.namespace}" if evidence.namespace else "the cluster"
         yield Finding("wrong", f"There is no {KIND} in {where}.", "Create one: it needs no more than spec.exporter.endpoint.")
         return
-    yield from _webhook(evidence)
+    if any(found.wants_injection for found in evidence.resources):
+        yield from _webhook(evidence)
     for found in evidence.resources:
         yield from _resource(evidence, found)
 
 
+def _definition(evidence: Evidence) -> Finding:
+    name = f"CustomResourceDefinition {PLURAL}.{GROUP}"
+    if "definition" in evidence.hidden:
+        return _hidden(f"The {name}", evidence.hidden["definition"])
+    if evidence.definition is None:
+        return Finding("wrong", f"The {name} is not there.", "haproxy-telemetry-operator crd | kubectl apply --server-side -f -")
+    versions = [entry["name"] for entry in evidence.definition["spec"]["versions"] if entry.get("served")]
+    if VERSION not in versions:
+        return Finding("wrong", f"The {name} serves {', '.join(versions)}, not {VERSION}.", "Apply the one of this version.")
+    return Finding("ok", f"The {name} is there, with {VERSION}.")
+
+
 def _operator(evidence: Evidence) -> Finding:
+    if "heartbeat" in evidence.hidden:
+        return _hidden("The operator's sign of life", evidence.hidden["heartbeat"])
     if evidence.heartbeat is None:
         return Finding(
             "wrong", "No operator has ever left a sign of life.", "Is it installed? `helm list -A`; see --operator-namespace."
@@ -122,6 +154,9 @@ def _operator(evidence: Evidence) -> Finding:
 
 def _webhook(evidence: Evidence) -> Iterator[Finding]:
     webhook = evidence.webhook
+    if "webhook" in evidence.hidden:
+        yield _hidden("The webhook's configuration", evidence.hidden["webhook"])
+        return
     if webhook is None:
         yield Finding(
             "wrong", "There is no MutatingWebhookConfiguration haproxy-telemetry.", "The operator makes it: look at its log."
@@ -130,9 +165,18 @@ def _webhook(evidence: Evidence) -> Iterator[Finding]:
     entries = webhook.get("webhooks") or []
     if any(not entry["clientConfig"].get("caBundle") for entry in entries):
         yield Finding("wrong", "The webhook's configuration has no CA bundle.", "The operator writes it: look at its log.")
-    elif evidence.certificate_end is not None and evidence.certificate_end < evidence.now:
+    elif "certificate" in evidence.hidden:
+        yield Finding("ok", "The webhook's configuration is there.")
+        yield _hidden("The injector's certificate", evidence.hidden["certificate"])
+    elif evidence.certificate_end is None:
+        yield Finding(
+            "wrong",
+            "The injector's Secret has no certificate that can be read.",
+            "Look at the operator's log, and at --operator-namespace and --certificate-secret.",
+        )
+    elif evidence.certificate_end <= evidence.now:
         yield Finding("wrong", "The injector's certificate has ended.", "Delete its Secret: the operator makes another one.")
-    elif evidence.certificate_end is not None and evidence.certificate_end - evidence.now < _SOON:
+    elif evidence.certificate_end - evidence.now < _SOON:
         yield Finding(
             "note", f"The injector's certificate ends at {evidence.certificate_end:%Y-%m-%d %H:%M} UTC.", "Is it being renewed?"
         )
@@ -149,6 +193,10 @@ def _resource(evidence: Evidence, found: ResourceEvidence) -> Iterator[Finding]:
     name = f"{resource.namespace}/{resource.name}"
     if not found.in_charge:
         yield Finding("wrong", f"{name} is not in charge: an older one of its namespace is.", _FIXES["Conflicted"])
+        return
+    if resource.deleting:
+        yield Finding("note", f"{name} is being deleted: the agent is taken out of its pods.")
+        yield from _conditions(name, resource)
         return
     try:
         spec = render(resource).spec
@@ -171,6 +219,9 @@ def _resource(evidence: Evidence, found: ResourceEvidence) -> Iterator[Finding]:
 
 
 def _matches(name: str, spec: Spec, found: ResourceEvidence) -> Iterator[Finding]:
+    if "workloads" in found.hidden:
+        yield _hidden(f"{name}: its workloads and pods", found.hidden["workloads"])
+        return
     if not found.matches:
         selector = "no selector" if spec.target.selector is None else "its selector"
         yield Finding("wrong", f"{name} means no workload: with {selector} there is none with an HAProxy.", _FIXES["NoPodsFound"])
@@ -203,17 +254,17 @@ def _conditions(name: str, resource: TelemetryResource) -> Iterator[Finding]:
     conditions = [entry for entry in resource.status.get("conditions") or () if entry["type"] != "Ready"]
     if not conditions:
         yield Finding("wrong", f"{name} has no status: no operator has looked at it.", "Does the operator watch this namespace?")
-    if conditions and resource.status.get("observedGeneration") != resource.generation:
+    elif resource.status.get("observedGeneration") != resource.generation:
         yield Finding("note", f"{name}: the operator has not seen the last change yet.")
     for entry in conditions:
         text = f"{name}: {entry['type']}: {entry['reason']}: {entry['message']}"
         if entry["status"] == "True":
             yield Finding("ok", text)
-        elif entry["status"] == "Unknown" and entry["reason"] in ("NoSpansYet", "NoPods"):
+        elif entry["reason"] in _UNDER_WAY:
             yield Finding("note", text, "Send a request through HAProxy." if entry["reason"] == "NoSpansYet" else "")
         else:
             yield Finding("wrong", text, _FIXES.get(entry["reason"], ""))
 
 
-def _because(problem: str) -> str:
-    return f" ({problem})" if problem else ""
+def _hidden(what: str, problem: str) -> Finding:
+    return Finding("note", f"{what} can't be looked at: {problem}", _RIGHTS)

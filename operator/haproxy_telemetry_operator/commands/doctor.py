@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import base64
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from ..certificates import read_not_after
@@ -20,7 +20,7 @@ from ..cluster import (
     ApiError,
     Cluster,
 )
-from ..diagnosis import Evidence, Finding, ResourceEvidence, diagnose
+from ..diagnosis import Evidence, Finding, Part, ResourceEvidence, diagnose
 from ..injection import Facts
 from ..names import GROUP, PLURAL
 from ..operator_service import HEARTBEAT
@@ -78,25 +78,32 @@ async def _look(options: argparse.Namespace) -> Evidence:
         except ApiError as error:
             evidence.server_problem = str(error)
             return evidence
-        try:
+        hidden = evidence.hidden
+        with _may_be_hidden(hidden, "definition"):
             evidence.definition = await cluster.get(DEFINITIONS, None, f"{PLURAL}.{GROUP}")
+        with _may_be_hidden(hidden, "resources"):
             evidence.resources = await _resources(cluster, options.namespace)
-        except ApiError as error:
-            evidence.definition_problem = str(error)
-            return evidence
-        # Whatever the user may not look at is not said to be wrong.
-        with contextlib.suppress(ApiError, KeyError, ValueError, TypeError):
+        with _may_be_hidden(hidden, "heartbeat"), contextlib.suppress(KeyError, ValueError, TypeError):
             beat = await cluster.get(CONFIG_MAPS, options.operator_namespace, HEARTBEAT)
             evidence.heartbeat = None if beat is None else datetime.fromisoformat(beat["data"]["at"])
-        with contextlib.suppress(ApiError):
+        with _may_be_hidden(hidden, "webhook"):
             evidence.webhook = await cluster.get(WEBHOOK_CONFIGURATIONS, None, WEBHOOK_CONFIGURATION)
-        with contextlib.suppress(ApiError, KeyError, ValueError, TypeError):
+        with _may_be_hidden(hidden, "certificate"), contextlib.suppress(KeyError, ValueError, TypeError):
             secret = await cluster.get(SECRETS, options.operator_namespace, options.certificate_secret)
             if secret is not None:
                 evidence.certificate_end = read_not_after(base64.b64decode(secret["data"]["tls.crt"]))
         with contextlib.suppress(ApiError):
             evidence.endpoints = await _endpoints(cluster, options, evidence)
     return evidence
+
+
+@contextlib.contextmanager
+def _may_be_hidden(hidden: dict[Part, str], part: Part) -> Iterator[None]:
+    """Notes what the API server does not let the user look at."""
+    try:
+        yield
+    except ApiError as error:
+        hidden[part] = str(error)
 
 
 async def _endpoints(cluster: Cluster, options: argparse.Namespace, evidence: Evidence) -> int | None:
@@ -119,9 +126,12 @@ async def _resources(cluster: Cluster, namespace: str | None) -> list[ResourceEv
     for resource in found:
         in_charge = resource.namespace not in seen
         seen.add(resource.namespace)
-        matches = await _matches(cluster, resource) if in_charge else ()
+        hidden: dict[Part, str] = {}
+        matches: Sequence[Match] = ()
+        with _may_be_hidden(hidden, "workloads"):
+            matches = await _matches(cluster, resource) if in_charge else ()
         missing = await _missing(cluster, resource) if in_charge else ()
-        evidence.append(ResourceEvidence(resource, in_charge, matches, missing))
+        evidence.append(ResourceEvidence(resource, in_charge, matches, missing, hidden))
     return evidence
 
 

@@ -500,3 +500,106 @@ async def test_the_first_minutes_are_looked_at_more_often(case: Case) -> None:
     )
     await case.look()
     assert case.seconds == 15
+
+
+async def test_what_was_just_written_is_known_without_a_watch(case: Case) -> None:
+    case.put()
+    case.roll()
+    case.see_all()
+    await case.reconciler.reconcile(NAMESPACE)
+    case.cluster.writes()
+    await case.reconciler.reconcile(NAMESPACE)
+    assert RESTART not in case.cluster.writes(), "not even tried"
+
+
+async def test_only_agents_that_are_as_they_should_be_are_asked(case: Case) -> None:
+    await case.settle()
+    case.pod("web-abc-old", "web-abc", annotations={ANNOTATION_INJECTED: "edge", ANNOTATION_CONFIG_HASH: "old"})
+    case.pod("web-abc-bare", "web-abc")
+    await case.look()
+    assert case.agents.asked[-1] == ["web-abc-0", "web-abc-1"]
+
+
+async def test_once_our_finalizer_is_off_nothing_more_is_done(case: Case) -> None:
+    case.put(finalizers=["somebody/elses"], deletionTimestamp="2026-11-24T12:00:00Z")
+    case.see_all()
+    await case.reconciler.reconcile(NAMESPACE)
+    assert case.cluster.requests == []
+
+
+async def test_a_controller_that_can_not_be_instrumented_is_said(case: Case) -> None:
+    body = deployment(cluster_objects.PODS["plain-file"], "unfit")
+    body["spec"]["template"]["spec"]["containers"][0]["args"] = ["-f", "relative.cfg"]
+    case.cluster.put(DEPLOYMENTS, body)
+    await case.settle()
+    assert case.condition("SidecarsInjected") == ("False", "UnsupportedTarget")
+    assert case.restarted_for() is not None
+    assert case.restarted_for("unfit") is None
+
+
+@pytest.mark.parametrize("created", ["", "no time"])
+async def test_a_resource_of_unknown_age_is_not_young(case: Case, created: str) -> None:
+    case.put(creationTimestamp=created)
+    case.roll()
+    await case.look()
+    case.time += MINUTE
+    case.cluster.put(DEPLOYMENTS, deployment(cluster_objects.PODS["plain-file"]))
+
+    class NobodyAnswers(AgentsThatAreWell):
+        async def look(
+            self, resource: tuple[str, str], pods: Sequence[Pod], port: int
+        ) -> tuple[list[Sighting], list[Sighting], int]:
+            return [], [], 1
+
+    await case.settle()
+    case.put(creationTimestamp=created)
+    case.agents = NobodyAnswers()
+    case.begin()
+    await case.look()
+    await case.look()
+    assert case.condition("Connected") == ("Unknown", "AgentsNotReachable")
+    assert case.seconds == 60
+
+
+async def test_routes_that_have_no_room_are_told(
+    case: Case, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("haproxy_telemetry_operator.rendering.routes.MAX_ROUTES_BYTES", 10)
+    case.put()
+    case.inventory.see_ingress(ingress("mine", ("shop.example", "/", "Prefix")))
+    await case.look()
+    assert "shop/edge: 1 routes have no room in a ConfigMap" in caplog.text
+
+
+async def test_a_conflict_with_the_resource_itself_is_for_the_next_look(case: Case) -> None:
+    case.put()
+    case.cluster.fail("PATCH /apis/haproxy-telemetry.io", 404)
+    await case.look()
+    assert case.resource["metadata"].get("finalizers") is None
+    await case.look()
+    assert case.resource["metadata"]["finalizers"] == [FINALIZER]
+
+
+async def test_a_namespace_without_an_haproxy(case: Case) -> None:
+    case.cluster.remove(DEPLOYMENTS, NAMESPACE, "web")
+    case.put()
+    await case.look()
+    assert case.condition("SidecarsInjected") == ("False", "NoPodsFound")
+    assert case.condition("ConfigInjected") == ("True", "NotApplicable")
+
+
+async def test_a_restart_that_is_refused_is_tried_again(case: Case) -> None:
+    case.put()
+    case.roll()
+    case.cluster.fail(RESTART.replace("PATCH ", ""), 403, "no right to patch deployments")
+    with pytest.raises(ApiError, match="no right"):
+        await case.look()
+    assert RESTART in await case.look()
+
+
+async def test_one_of_two_that_goes_for_good_is_let(case: Case) -> None:
+    await case.settle()
+    younger = telemetry_body(name="younger", uid="2", creationTimestamp="2026-02-01T00:00:00Z", finalizers=["somebody/elses"])
+    younger["metadata"]["deletionTimestamp"] = "2026-11-24T12:00:00Z"
+    case.cluster.put(TELEMETRIES, younger)
+    assert await case.look() == []
