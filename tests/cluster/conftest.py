@@ -17,7 +17,7 @@ import pytest_asyncio
 from support.cluster import Cluster, open_cluster, why_no_cluster
 from support.cluster_stage import Stage, open_stage
 
-_MOST_AT_ONCE = 8
+_MOST_AT_ONCE = 6
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")

@@ -16,6 +16,8 @@ CONTROLLERS: Mapping[str, str] = {
     "haproxy-ingress": "quay.io/jcmoraisjr/haproxy-ingress:v0.16.1",
 }
 _DRAIN_SECONDS = 5
+_RESOURCES = {"requests": {"cpu": "20m", "memory": "16Mi"}}
+"""Without a request a container has next to no CPU on a machine that others use, and answers after seconds."""
 _RESTRICTED = {
     "runAsNonRoot": True,
     "runAsUser": 99,
@@ -32,10 +34,7 @@ class Echo(BaseHTTPRequestHandler):
 
     def do_GET(self):
         body = json.dumps({key.lower(): value for key, value in self.headers.items()}).encode()
-        self.send_response(200)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(b"HTTP/1.1 200 OK\\r\\ncontent-length: %d\\r\\n\\r\\n%s" % (len(body), body))
 
     def log_message(self, *_):
         pass
@@ -87,6 +86,7 @@ def echo(namespace: str) -> list[Object]:
                         "name": "echo",
                         "image": "python:3.13-slim-trixie",
                         "imagePullPolicy": "IfNotPresent",
+                        "resources": _RESOURCES,
                         "command": ["python3", "-u", "/app/echo.py"],
                         "readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1},
                         "volumeMounts": [{"name": "app", "mountPath": "/app"}],
@@ -114,6 +114,7 @@ def collector(namespace: str) -> list[Object]:
                         "name": "otelcol",
                         "image": "otel/opentelemetry-collector-contrib:0.152.0",
                         "imagePullPolicy": "IfNotPresent",
+                        "resources": _RESOURCES,
                         "readinessProbe": {"tcpSocket": {"port": 4318}, "periodSeconds": 1},
                         "volumeMounts": [{"name": "config", "mountPath": "/etc/otelcol-contrib"}],
                     }
@@ -178,6 +179,7 @@ def plain(
                 "name": "haproxy",
                 "image": image,
                 "imagePullPolicy": "IfNotPresent",
+                "resources": _RESOURCES,
                 "ports": [{"containerPort": port}],
                 "readinessProbe": {"tcpSocket": {"port": port}, "periodSeconds": 1},
                 "lifecycle": {"preStop": {"sleep": {"seconds": _DRAIN_SECONDS}}},
@@ -220,6 +222,7 @@ def ingress_controller(which: str, namespace: str, *, replicas: int = 2, data: M
         "name": "controller",
         "image": CONTROLLERS[which],
         "imagePullPolicy": "IfNotPresent",
+        "resources": _RESOURCES,
         "args": arguments,
         "ports": [{"containerPort": port}],
         "readinessProbe": {"httpGet": {"path": ready[0], "port": ready[1]}, "periodSeconds": 1},

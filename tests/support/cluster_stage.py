@@ -9,6 +9,7 @@ import base64
 import contextlib
 import json
 import os
+import re
 import secrets
 import signal
 import socket
@@ -369,7 +370,8 @@ class Site:
 
         async def asked() -> bool:
             with contextlib.suppress(aiohttp.ClientError, AssertionError, TimeoutError):
-                return bool(await self.request(service, host=host))
+                # Each of two pods, most likely.
+                return all([await self.request(service, host=host) for _ in range(8)])
             return False
 
         await self.until_true(asked, f"{service} answers")
@@ -449,8 +451,11 @@ class Site:
                 lines += [f"    {line}" for line in await _counters(status.get("podIP", ""))] if annotations else []
                 for name in states:
                     if name.startswith("haproxy-telemetry"):
-                        log = await self._api.log(self.namespace, pod["metadata"]["name"], name, tail=8)
-                        lines += [f"    {name}: {line}" for line in log.splitlines()]
+                        log = await self._api.log(self.namespace, pod["metadata"]["name"], name, tail=30)
+                        lines += [f"    {name}: {line}" for line in log.splitlines() if '"setting: ' not in line]
+                    else:
+                        log = await self._api.log(self.namespace, pod["metadata"]["name"], name, tail=1000)
+                        lines += [f"    {name}: {line}" for line in log.splitlines() if _is_slow_or_failed(line)][-8:]
             events = sorted(await self._api.all("Event", self.namespace), key=lambda body: body.get("lastTimestamp") or "")
             lines += [f"Event {body['involvedObject']['name']}: {body['reason']}: {body['message']}" for body in events[-40:]]
         for program in (self.stage.operator, self.stage.injector):
@@ -501,6 +506,12 @@ async def open_stage(kubeconfig: str) -> AsyncIterator[Stage]:
             await stage.operator.stop()
             await stage.injector.stop()
             await site.remove()
+
+
+def _is_slow_or_failed(line: str) -> bool:
+    """Of HAProxy's access log."""
+    timers = re.search(r" -?\d+/-?\d+/-?\d+/-?\d+/\+?(\d+) (-?\d+) ", line)
+    return timers is not None and (int(timers[1]) > 1000 or timers[2] != "200")
 
 
 async def _counters(address: str) -> list[str]:
