@@ -78,6 +78,11 @@ class CertificateKeeper:
         except CertificateProblem:
             self.expires = None
 
+    @property
+    def bundle(self) -> bytes:
+        """The authorities that the injector's certificate may have, PEM."""
+        return self._bundle
+
     async def client_config(self) -> dict[str, Any] | str:
         """For a webhook's entry; a sentence if there is no certificate yet."""
         if not self._bundle:

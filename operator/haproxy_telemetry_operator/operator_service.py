@@ -20,6 +20,7 @@ from aiohttp import web
 from .certificate_keeper import CertificateKeeper
 from .cluster import CONFIG_MAPS, INGRESSES, NODES, PODS, TELEMETRIES, WORKLOADS, ApiError, Cluster, Kind
 from .injection import Facts
+from .injector_probe import InjectorProbe
 from .inventory import Inventory
 from .names import FIELD_MANAGER
 from .own_traces import OwnTraces
@@ -51,7 +52,15 @@ class OperatorService:
         self._inventory = Inventory()
         self._keeper = CertificateKeeper(cluster, settings, _now)
         self._webhooks = Webhooks(cluster, self._inventory, self._keeper.client_config, self._bundle_published)
-        self._reconciler = Reconciler(cluster, self._inventory, self._webhooks, settings, _now)
+        url = settings.injector_url or f"https://{settings.injector_service}.{settings.own_namespace}.svc:{settings.injector_port}"
+        self._reconciler = Reconciler(
+            cluster,
+            self._inventory,
+            self._webhooks,
+            settings,
+            _now,
+            injector_problem=InjectorProbe(url, lambda: self._keeper.bundle).problem,
+        )
         self._heard_seconds = time.monotonic()
         self.telemetry = OperatorTelemetry(
             self._inventory,

@@ -9,7 +9,7 @@ the other. Out: webhook entry, restart, and when no pod has the agent in it any 
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import inf
@@ -44,6 +44,10 @@ _YOUNG_SECONDS = 15.0
 _YOUTH = timedelta(minutes=10)
 
 
+async def _no_problem() -> None:
+    return None
+
+
 @dataclass
 class Reconciler:
     """Everything that a look at a namespace needs."""
@@ -56,6 +60,8 @@ class Reconciler:
     """UTC."""
     agents: Agents = field(default_factory=Agents)
     facts: Facts = field(default_factory=lambda: Facts(image=""))
+    injector_problem: Callable[[], Awaitable[str | None]] = _no_problem
+    """Why new pods would not be injected now."""
 
     def __post_init__(self) -> None:
         self._config_maps = ControllerConfigMaps(self.cluster, self.now)
@@ -113,7 +119,10 @@ class Reconciler:
         restarted = None
         if unsettled_seconds == 0.0:
             restarted = await self._restart_next(resource, leaving, None)
-            if config.status == "True" and webhook is None and restarted is None and not is_at_work(leaving):
+            ready = config.status == "True" and webhook is None and restarted is None and not is_at_work(leaving)
+            if ready and next_restart(progresses, self.now()) is not None:
+                webhook = await self.injector_problem()
+            if ready and webhook is None:
                 restarted = await self._restart_next(resource, progresses, rendering.config_hash)
         injected = injected_verdict([*leaving, *progresses], [entry.problem for entry in matches if entry.problem is not None])
         if webhook is not None and injected.status != "True":

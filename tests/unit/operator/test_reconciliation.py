@@ -359,6 +359,22 @@ async def test_manual_touches_nothing_and_takes_no_part_in_admission(case: Case)
     assert await case.look() == []
 
 
+async def test_nothing_is_restarted_while_no_injector_answers(case: Case) -> None:
+    case.put()
+    case.roll()
+    problem: list[str | None] = ["No injector is ready: starting."]
+
+    async def injector_problem() -> str | None:
+        return problem[0]
+
+    case.reconciler.injector_problem = injector_problem
+    assert RESTART not in await case.look()
+    assert case.condition("SidecarsInjected") == ("False", "InjectorUnavailable")
+    assert case.seconds <= 5
+    problem[0] = None
+    assert RESTART in await case.look()
+
+
 async def test_what_is_known_of_old_never_restarts_twice(case: Case) -> None:
     case.put()
     case.roll()
