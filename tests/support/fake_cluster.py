@@ -4,6 +4,7 @@ Below ``Cluster``'s own methods, in place of HTTP: paths, verbs and patches come
 rights, and merges nothing deeper than server-side apply has to here.
 """
 
+import asyncio
 import copy
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -91,6 +92,8 @@ class FakeCluster(Cluster):
     ) -> dict[str, Any]:
         self.calls += 1
         body = copy.deepcopy(body)
+        # As over a network, others get on in the meantime.
+        await asyncio.sleep(0)
         self.requests.append(Call(method, path, body))
         for entry in self._failures:
             if entry[0] in f"{method} {path}":

@@ -116,6 +116,26 @@ async def test_a_key_that_has_gone_in_between(case: Case) -> None:
     assert not case.found["metadata"]["annotations"]
 
 
+async def test_the_annotation_is_put_back_beside_the_block(case: Case) -> None:
+    case.put({KEY: "theirs\n"})
+    await case.inject()
+    case.put(case.data)
+    case.cluster.writes()
+    await case.inject()
+    assert case.cluster.writes() == ["PATCH configmaps/controller"]
+    assert await case.revert() == []
+    assert case.data == {KEY: "theirs\n"}
+
+
+async def test_who_made_the_key_is_remembered_over_changes_of_the_block(case: Case) -> None:
+    case.put({})
+    await case.inject()
+    case.edit({KEY: f"{BEGIN}\n# older lines\n{END}\n"})
+    await case.inject()
+    assert await case.revert() == []
+    assert case.data == {}
+
+
 async def test_the_other_controller_has_a_key_of_its_own_and_a_log_format(case: Case) -> None:
     case.put({})
     await case.inject(kind="HAProxyIngress")

@@ -287,3 +287,9 @@ async def test_the_way_back_waits_until_nobody_is_asked(bench: Bench) -> None:
     bench.now += SETTLE_SECONDS
     await bench.webhooks.update()
     assert bench.wait_seconds() == 0.0
+
+
+async def test_looks_at_the_same_time_write_once(case: Case) -> None:
+    case.see("shop")
+    await asyncio.gather(*(case.webhooks.update() for _ in range(5)))
+    assert case.cluster.writes() == [WRITE]
