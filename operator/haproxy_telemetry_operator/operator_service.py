@@ -82,12 +82,13 @@ class OperatorService:
         return time.monotonic() - self._heard_seconds < _DEAD_WATCH_SECONDS
 
     async def start(self) -> None:
-        """Listens, fills the inventory, and begins to look.
+        """Listens, fills the inventory, and begins to look. It may be called again if it failed.
 
         Raises:
             ApiError: the API server can't be asked.
         """
-        await self._listen()
+        if self._runner is None:
+            await self._listen()
         await self._learn_facts()
         if self.settings.manage_certificates:
             await self._keeper.look()
