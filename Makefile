@@ -6,11 +6,11 @@ STAMP := .venv/.installed
 # No folder of this repository may hide a module of the standard library's (`operator`).
 export PYTHONSAFEPATH := 1
 
-.PHONY: help demo test coverage unit cluster-test lint format types imports haproxies prometheus chromium faketime otelcol packages fuzz soak bench clean
+.PHONY: help demo test coverage cluster-test unit lint format types imports haproxies prometheus chromium faketime otelcol packages fuzz soak bench clean
 help:
 	@echo "make demo        two traced HAProxies in front of a traced server; prints the traces"
 	@echo "                 [PROFILE=Standard|Full|Stream] [HAPROXY=/path] [KEEP=1]"
-	@echo "make test        all tests, with every HAProxy found  [HAPROXY=/path:/path] [ARGS=...]"
+	@echo "make test        all tests, with every HAProxy found  [HAPROXY=/path:/path] [PROCESSES=2] [ARGS=...]"
 	@echo "make coverage    all tests, and which lines of the packages they reach"
 	@echo "make cluster-test  the operator on the Kubernetes that KUBECONFIG names; 4 minutes  [AGENT_IMAGE=...] [ARGS=...]"
 	@echo "make haproxies   fetch more HAProxy versions for the tests (Debian)"
@@ -34,19 +34,23 @@ $(STAMP): pyproject.toml
 demo: $(STAMP)
 	@PYTHONPATH=tests:. $(BIN)/python -m demo $(if $(PROFILE),--profile $(PROFILE)) $(if $(HAPROXY),--haproxy $(HAPROXY)) $(if $(KEEP),--keep)
 
+# A file's tests run in one process, in order: what they share is started once. 0: all of it in pytest's own, for a debugger.
+PROCESSES ?= 2
+SHARED_OUT := --numprocesses=$(PROCESSES) --dist=loadfile --no-loadscope-reorder
+
 test: $(STAMP)
-	PYTHONWARNINGS=default $(BIN)/pytest $(ARGS)
+	PYTHONWARNINGS=default $(BIN)/pytest $(SHARED_OUT) $(ARGS)
 
 # Half as much work again, for agents as well: not part of `make test`.
 coverage: $(STAMP)
-	PYTHONWARNINGS=default $(BIN)/pytest --cov --cov-report=term:skip-covered $(ARGS)
+	PYTHONWARNINGS=default $(BIN)/pytest $(SHARED_OUT) --cov --cov-report=term:skip-covered $(ARGS)
+
+# On the cluster of KUBECONFIG, which must run on this machine; AGENT_IMAGE must be on its nodes.
+cluster-test: $(STAMP)
+	CLUSTER_TEST=1 PYTHONWARNINGS=default $(BIN)/pytest tests/cluster $(ARGS)
 
 unit: $(STAMP)
 	$(BIN)/pytest tests/unit tests/test_repository.py $(ARGS)
-
-# Everything on the cluster may be changed: never one that is used for anything else.
-cluster-test: $(STAMP)
-	CLUSTER_TEST=1 $(BIN)/pytest tests/cluster $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check

@@ -8,12 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-PARTS = ("exchange", "proxied", "memory", "startup")
+PARTS = ("exchange", "proxied", "memory", "startup", "cluster")
 QUICK = {
     "exchange": ["--quick"],
     "proxied": ["--rounds=2", "--requests=1000"],
     "memory": ["--exchanges=20000"],
     "startup": ["--starts=3"],
+    "cluster": ["--namespaces=100", "--pods=1000", "--questions=100"],
 }
 
 

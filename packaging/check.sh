@@ -53,4 +53,12 @@ agent config | grep -q '^spoe-agent haproxy-telemetry' || fail "config prints no
 for section in spoe frontend tcp-frontend sections; do
     [ -n "$(agent config --section "$section")" ] || fail "config --section $section prints nothing"
 done
+# What an init container in the agent's image runs.
+operator() { env -i PATH=/usr/bin:/bin PYTHONWARNINGS=error "$scratch/venv/bin/haproxy-telemetry-operator" "$@"; }
+operator version
+mkdir source
+echo global >source/haproxy.cfg
+operator rewrite --plan none --mount /etc/haproxy "$scratch/source" "$scratch/volume" --file /etc/haproxy/haproxy.cfg | grep -q PlanMissing ||
+    fail "rewrite does not say that there is no plan"
+cmp source/haproxy.cfg volume/haproxy.cfg
 echo "packages: $(cd "$OLDPWD" && echo dist/*)"

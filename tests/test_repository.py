@@ -16,14 +16,21 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 MAX_LINES = 500
 
-# Shells around sockets, and what only starts the program: tested by running it (tests/integration).
+# Shells around sockets, and what only starts the program: tested by running it (tests/integration, tests/cluster).
 TESTED_BY_RUNNING = {
     "__main__",
+    "cluster",
+    "commands.run",
     "endpoint",
     "endpoint_connections",
     "export.otlp_grpc",
     "export.otlp_http",
+    "commands.inject",
+    "handlers",
+    "injector",
+    "injector_connections",
     "listener",
+    "operator_service",
     "record_server",
     "resource",
     "service",
@@ -32,7 +39,11 @@ TESTED_BY_RUNNING = {
 }
 # Nothing in them but names, numbers and types (those of settings are tested together, in settings/test_model.py).
 NOTHING_TO_TEST = {
+    "injection.facts",
+    "injection.refusal",
     "records.errors",
+    "resource.problems",
+    "settings",
     "settings.debug",
     "settings.minilanguage",
     "settings.types",

@@ -1,4 +1,4 @@
-"""The command line: ``run``, ``inject``, ``rewrite``, ``crd``, ``version``.
+"""The command line: ``run``, ``inject``, ``render``, ``doctor``, ``rewrite``, ``crd``, ``reference``, ``version``.
 
 Exit codes: 0 fine, 1 it could not be done, 2 wrong usage.
 """
@@ -15,8 +15,11 @@ PROGRAM = "haproxy-telemetry-operator"
 _COMMANDS = {
     "run": "Run the operator until SIGTERM or SIGINT; one replica.",
     "inject": "Run the injector, which the API server asks about new pods; any number of replicas.",
+    "render": "Print all that would be written for a resource, without any cluster.",
+    "doctor": "Look at a cluster, and say what is wrong and how to mend it.",
     "rewrite": "Copy a plain HAProxy's configuration and put the agent's lines into the copy (in an init container).",
     "crd": "Print the CustomResourceDefinition.",
+    "reference": "Print what can be said in an HAProxyTelemetry, in Markdown.",
     "version": "Print the version.",
 }
 """A module of ``commands`` for each."""

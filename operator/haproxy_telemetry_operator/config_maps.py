@@ -41,7 +41,8 @@ class ControllerConfigMaps:
         self._cluster = cluster
         self._now = now
         self._lost: dict[tuple[str, str], list[datetime]] = {}
-        """When a block of ours had vanished, by ConfigMap."""
+        """When a block of ours had vanished and was written again, by ConfigMap; there is an entry once we have written to it: who
+        takes out our lines may take out our annotation, too."""
 
     async def inject(self, resource: TelemetryResource, rendering: Rendering, recognition: Recognition) -> Verdict:
         """Puts the block where a controller finds it.
@@ -67,14 +68,15 @@ class ControllerConfigMaps:
             if isinstance(wanted, Verdict):
                 return wanted
             if rendering.spec.injection.config_strategy == "Shadow":
-                await self._cluster.apply(CONFIG_MAPS, owned(resource, shadow_name(name), wanted.data))
+                await self._shadow(owned(resource, shadow_name(name), wanted.data))
                 return Verdict(
                     _KIND, "True", "Injected", f"The controller reads {shadow_name(name)}, a copy of {name} with our lines."
                 )
             data = found.get("data") or {}
             if data == wanted.data and wanted.key in _managed(found):
                 return Verdict(_KIND, "True", "Injected", f"Our lines are in {name}, key {wanted.key}.")
-            if self._contended(found, wanted):
+            is_lost = self._is_lost(found, wanted)
+            if is_lost and len(self._losses(namespace, name)) >= _MOST_WRITES:
                 return _failed(
                     "ContendedByFieldManager",
                     f"Somebody takes our lines out of {name} again and again ({_writers(found)}): have it leave {wanted.key} "
@@ -86,6 +88,7 @@ class ControllerConfigMaps:
                 if error.status not in (409, 422):
                     raise
                 continue
+            self._lost[namespace, name] = [*self._losses(namespace, name), *([self._now()] if is_lost else [])]
             return Verdict(_KIND, "True", "Injected", f"Our lines are in {name}, key {wanted.key}.")
         return _failed("Contended", f"{name} changes faster than it can be written.")
 
@@ -106,6 +109,7 @@ class ControllerConfigMaps:
         current: Mapping[str, Any] | None = found
         for _ in range(_TRIES):
             if current is None:
+                self._lost.pop((namespace, name), None)
                 return []
             operations, problems = _removal(current)
             try:
@@ -115,22 +119,32 @@ class ControllerConfigMaps:
                     raise
                 current = await self._cluster.get(CONFIG_MAPS, namespace, name)
                 continue
+            self._lost.pop((namespace, name), None)
             return [f"{name}: {problem}" for problem in problems]
         return [f"{name} changes faster than it can be written."]
 
-    def _contended(self, found: Mapping[str, Any], wanted: _Wanted) -> bool:
-        """Whether our block has vanished too often."""
+    async def _shadow(self, body: Mapping[str, Any]) -> None:
+        """Writes our copy, if it is another one."""
+        found = await self._cluster.get(CONFIG_MAPS, body["metadata"]["namespace"], body["metadata"]["name"])
+        owners = [entry.get("uid") for entry in body["metadata"]["ownerReferences"]]
+        if (
+            found is None
+            or found.get("data") != body["data"]
+            or [entry.get("uid") for entry in found["metadata"].get("ownerReferences") or ()] != owners
+        ):
+            await self._cluster.apply(CONFIG_MAPS, body)
+
+    def _is_lost(self, found: Mapping[str, Any], wanted: _Wanted) -> bool:
+        """Whether a block of ours was there and has vanished."""
         metadata = found["metadata"]
         text = (found.get("data") or {}).get(wanted.key, "")
-        if wanted.key not in _managed(found) or without_block(text).text != text:
-            return False
+        ours = wanted.key in _managed(found) or (metadata["namespace"], metadata["name"]) in self._lost
+        return ours and without_block(text).text == text
+
+    def _losses(self, namespace: str, name: str) -> list[datetime]:
+        """Those that count still."""
         now = self._now()
-        times = [time for time in self._lost.get((metadata["namespace"], metadata["name"]), []) if now - time < _CONTENTION]
-        if len(times) < _MOST_WRITES:
-            times.append(now)
-            self._lost[metadata["namespace"], metadata["name"]] = times
-            return False
-        return True
+        return [time for time in self._lost.get((namespace, name), ()) if now - time < _CONTENTION]
 
 
 def _with_block(found: Mapping[str, Any], rendering: Rendering, recognition: Recognition) -> _Wanted | Verdict:

@@ -12,6 +12,8 @@ from .operator_service import OperatorService
 
 __all__ = ["register"]
 
+_START_BACKOFF_SECONDS = 5.0
+"""An API server that is away at the start is asked again."""
 _WATCHED = (
     (GROUP, VERSION, PLURAL, KIND),
     ("", "v1", "pods", "Pod"),
@@ -27,7 +29,7 @@ def register(service: OperatorService) -> kopf.OperatorRegistry:
     """The registry for ``kopf.operator``."""
     registry = kopf.OperatorRegistry()
 
-    @kopf.on.startup(registry=registry)
+    @kopf.on.startup(registry=registry, backoff=_START_BACKOFF_SECONDS)
     async def startup(settings: kopf.OperatorSettings, **_: Any) -> None:
         settings.posting.enabled = False
         settings.peering.standalone = True

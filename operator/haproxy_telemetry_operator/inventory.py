@@ -18,6 +18,8 @@ class Inventory:
 
     def __init__(self) -> None:
         self._resources: dict[str, dict[str, TelemetryResource]] = {}
+        self.resource_changes = 0
+        """Grows whenever a resource comes, changes or goes."""
         self._pods: dict[str, dict[str, Pod]] = {}
         self._workloads: dict[str, dict[tuple[str, str], Workload]] = {}
         self._versions: dict[tuple[str, str, str], str] = {}
@@ -68,7 +70,9 @@ class Inventory:
     def see_resource(self, body: Mapping[str, Any], *, gone: bool = False) -> bool:
         """A resource; whether anything has changed that matters."""
         resource = TelemetryResource.of_body(body)
-        return _keep(self._resources, resource.namespace, resource.name, None if gone else resource)
+        changed = _keep(self._resources, resource.namespace, resource.name, None if gone else resource)
+        self.resource_changes += changed
+        return changed
 
     def see_pod(self, body: Mapping[str, Any], *, gone: bool = False) -> bool:
         """A pod; whether anything has changed that matters."""
@@ -115,6 +119,9 @@ class Inventory:
             objects = store.get(namespace, {})
             for name in objects.keys() - set(keep(namespace)):
                 del objects[name]
+                self.resource_changes += 1
+                if kind == "workloads":
+                    self._versions.pop((namespace, *name), None)
             if not objects:
                 store.pop(namespace, None)
 

@@ -5,6 +5,7 @@ the first look, and again at every resync, so that a lost event is made good.
 """
 
 import asyncio
+import base64
 import contextlib
 import logging
 import re
@@ -19,8 +20,10 @@ from aiohttp import web
 from .certificate_keeper import CertificateKeeper
 from .cluster import CONFIG_MAPS, INGRESSES, NODES, PODS, TELEMETRIES, WORKLOADS, ApiError, Cluster, Kind
 from .injection import Facts
+from .injector_probe import InjectorProbe
 from .inventory import Inventory
 from .names import FIELD_MANAGER
+from .own_traces import OwnTraces
 from .reconciliation import Reconciler
 from .settings import OperatorSettings
 from .telemetry import OperatorTelemetry
@@ -43,13 +46,21 @@ _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 class OperatorService:
     """Starts and ends; ``see`` is where Kopf's events come in."""
 
-    def __init__(self, settings: OperatorSettings, cluster: Cluster) -> None:
+    def __init__(self, settings: OperatorSettings, cluster: Cluster, traces: OwnTraces) -> None:
         self.settings = settings
         self._cluster = cluster
         self._inventory = Inventory()
         self._keeper = CertificateKeeper(cluster, settings, _now)
-        self._webhooks = Webhooks(cluster, self._inventory, self._keeper.client_config)
-        self._reconciler = Reconciler(cluster, self._inventory, self._webhooks, settings, _now)
+        self._webhooks = Webhooks(cluster, self._inventory, self._keeper.client_config, self._bundle_published)
+        url = settings.injector_url or f"https://{settings.injector_service}.{settings.own_namespace}.svc:{settings.injector_port}"
+        self._reconciler = Reconciler(
+            cluster,
+            self._inventory,
+            self._webhooks,
+            settings,
+            _now,
+            injector_problem=InjectorProbe(url, lambda: self._keeper.bundle).problem,
+        )
         self._heard_seconds = time.monotonic()
         self.telemetry = OperatorTelemetry(
             self._inventory,
@@ -57,10 +68,13 @@ class OperatorService:
             watch_age_seconds=lambda: time.monotonic() - self._heard_seconds,
             api_calls=lambda: cluster.calls,
         )
-        self._queue = WorkQueue(self._reconciler.reconcile, self.telemetry)
+        self._queue = WorkQueue(self._reconciler.reconcile, self.telemetry, traces)
         self._tasks: list[asyncio.Task[None]] = []
         self._runner: web.AppRunner | None = None
         self._synced = False
+
+    def _bundle_published(self, bundle: str) -> None:
+        self._keeper.published = base64.b64decode(bundle)
 
     @property
     def alive(self) -> bool:
@@ -68,12 +82,13 @@ class OperatorService:
         return time.monotonic() - self._heard_seconds < _DEAD_WATCH_SECONDS
 
     async def start(self) -> None:
-        """Listens, fills the inventory, and begins to look.
+        """Listens, fills the inventory, and begins to look. It may be called again if it failed.
 
         Raises:
             ApiError: the API server can't be asked.
         """
-        await self._listen()
+        if self._runner is None:
+            await self._listen()
         await self._learn_facts()
         if self.settings.manage_certificates:
             await self._keeper.look()

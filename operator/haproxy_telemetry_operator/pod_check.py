@@ -33,8 +33,8 @@ say() {{
 
 # Whether anything was rewritten; and where a verdict is kept.
 first=
-for folder in {folders}; do
-    [ -f "$folder/{state}/{rewritten}" ] && [ -z "$first" ] && first=$folder/{state}
+for volume in {volumes}; do
+    [ -f "$volume/{state}/{rewritten}" ] && [ -z "$first" ] && first=$volume/{state}
 done
 if [ -z "$first" ]; then
     say 'nothing was rewritten, so there is nothing to check'
@@ -42,25 +42,29 @@ if [ -z "$first" ]; then
 fi
 
 put_back() {{
-    for folder in {folders}; do
-        [ -f "$folder/{state}/{rewritten}" ] || continue
+    for volume in {volumes}; do
+        [ -f "$volume/{state}/{rewritten}" ] || continue
         number=0
         while IFS= read -r name; do
-            original=$folder/{state}/{originals}/$number
+            original=$volume/{state}/{originals}/$number
             # In place, for a single file is a mount of its own; as a new file where its mode forbids that.
-            if ! cat "$original" >"$folder/$name" && ! {{ rm -f "$folder/$name" && cat "$original" >"$folder/$name"; }}; then
-                say "$folder/$name could not be put back"
+            if ! cat "$original" >"$volume/$name" && ! {{ rm -f "$volume/$name" && cat "$original" >"$volume/$name"; }}; then
+                say "$volume/$name could not be put back"
             fi
             number=$((number + 1))
-        done <"$folder/{state}/{rewritten}"
+        done <"$volume/{state}/{rewritten}"
     done
 }}
 
-# Code, sentence, HAProxy's words: for `kubectl logs`, for the pod's status, and in a file.
+# Code, sentence, HAProxy's words: in a file, for `kubectl logs`, and for the pod's status.
+keep() {{
+    printf '%s\\n%s\\n%.{limit}s\\n' "$1" "$2" "$3" 2>/dev/null >"$first/{verdict}" || :
+}}
+
 conclude() {{
+    keep "$1" "$2" "$3"
     say "$1: $2"
     [ -z "$3" ] || printf '%.{limit}s\\n' "$3" >&2
-    printf '%s\\n%s\\n%.{limit}s\\n' "$1" "$2" "$3" 2>/dev/null >"$first/{verdict}" || :
     if [ -w {message} ]; then
         printf '%s\\n%s\\n%.{limit}s\\n' "$1" "$2" "$3" 2>/dev/null >{message} || :
     fi
@@ -79,7 +83,8 @@ if [ "$status" -eq 0 ]; then
     say 'HAProxy takes the rewritten configuration'
     exit 0
 fi
-conclude Refused 'HAProxy refuses the rewritten configuration; the files are being put back.' "$words"
+# First the verdict: whoever is cut off from here on goes on with it.
+keep Refused 'HAProxy refuses the rewritten configuration; the files are being put back.' "$words"
 put_back
 if [ "$status" -eq 126 ] || [ "$status" -eq 127 ]; then
     conclude CheckImpossible "HAProxy could not be run for a check, so every file is as it was." "$words"
@@ -103,7 +108,7 @@ def check_script(destinations: Sequence[str], *, message_path: str = "/dev/termi
     ``destinations`` are the folders where the volumes with the copies are mounted, writable. It always ends with 0.
     """
     return _SCRIPT.format(
-        folders=" ".join(map(shlex.quote, destinations)),
+        volumes=" ".join(map(shlex.quote, destinations)),
         state=STATE_FOLDER,
         rewritten=REWRITTEN_LIST,
         originals=ORIGINALS_FOLDER,

@@ -9,9 +9,10 @@ the other. Out: webhook entry, restart, and when no pod has the agent in it any 
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import inf
 from typing import Any
 
 from .agents import Agents
@@ -39,6 +40,12 @@ __all__ = ["Reconciler"]
 _logger = logging.getLogger(__name__)
 _BUSY_SECONDS = 5.0
 """While something is under way; its events come sooner, as a rule."""
+_YOUNG_SECONDS = 15.0
+_YOUTH = timedelta(minutes=10)
+
+
+async def _no_problem() -> None:
+    return None
 
 
 @dataclass
@@ -53,6 +60,8 @@ class Reconciler:
     """UTC."""
     agents: Agents = field(default_factory=Agents)
     facts: Facts = field(default_factory=lambda: Facts(image=""))
+    injector_problem: Callable[[], Awaitable[str | None]] = _no_problem
+    """Why new pods would not be injected now."""
 
     def __post_init__(self) -> None:
         self._config_maps = ControllerConfigMaps(self.cluster, self.now)
@@ -110,7 +119,10 @@ class Reconciler:
         restarted = None
         if unsettled_seconds == 0.0:
             restarted = await self._restart_next(resource, leaving, None)
-            if config.status == "True" and webhook is None and restarted is None and not is_at_work(leaving):
+            ready = config.status == "True" and webhook is None and restarted is None and not is_at_work(leaving)
+            if ready and next_restart(progresses, self.now()) is not None:
+                webhook = await self.injector_problem()
+            if ready and webhook is None:
                 restarted = await self._restart_next(resource, progresses, rendering.config_hash)
         injected = injected_verdict([*leaving, *progresses], [entry.problem for entry in matches if entry.problem is not None])
         if webhook is not None and injected.status != "True":
@@ -131,7 +143,8 @@ class Reconciler:
             return unsettled_seconds
         busy = restarted is not None or injected.reason in ("RollingOut", "InjectorUnavailable")
         waiting = any(verdict.reason in ("NoSpoeConnection", "NoSpansYet", "AgentsNotReachable") for verdict in verdicts)
-        return _BUSY_SECONDS if busy else min(self.settings.resync_seconds, 15.0 if waiting else 3600.0)
+        soon = waiting and self._is_young(resource)
+        return _BUSY_SECONDS if busy else min(self.settings.resync_seconds, _YOUNG_SECONDS if soon else inf)
 
     async def _inject_blocks(self, resource: TelemetryResource, rendering: Rendering, matches: Sequence[Match]) -> Verdict:
         """The first that went wrong, or any of the others."""
@@ -223,6 +236,7 @@ class Reconciler:
         self.agents.forget(resource.key)
         if final:
             await self._set_finalizer(resource, present=False)
+            self._reporter.forget(resource)
             return 0.0
         verdicts = [accepted]
         if accepted.reason != "Manual":
@@ -244,6 +258,13 @@ class Reconciler:
         injection = resource.document.get("injection") or {}
         return bool(injection.get("rollout", "Automatic") == "Automatic")
 
+    def _is_young(self, resource: TelemetryResource) -> bool:
+        """Whether somebody may be waiting to see it work."""
+        try:
+            return self.now() - datetime.fromisoformat(resource.created) < _YOUTH
+        except ValueError:
+            return False
+
     def _overdue(self, resource: TelemetryResource) -> bool:
         since = resource.deleted
         return since is not None and (self.now() - since).total_seconds() > self.settings.revert_timeout_seconds
@@ -252,6 +273,7 @@ class Reconciler:
         if resource.deleting:
             if resource.has_finalizer:
                 await self._set_finalizer(resource, present=False)
+            self._reporter.forget(resource)
             return
         verdict = Verdict(
             "Accepted", "False", "Conflicted", f"{in_charge.name} is older and in charge of this namespace: delete one of them."

@@ -1,7 +1,7 @@
 """Reporting: the status of a resource, and an Event whenever a condition turns."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -53,7 +53,8 @@ class Reporter:
             "targets": _targets(progresses, matches),
         }
         status["podsSummary"] = f"{status['instrumentedPods']}/{status['matchedPods']}"
-        if status == before:
+        # The API server keeps nothing that is null.
+        if _without_none(status) == _without_none(before):
             return
         try:
             await self._cluster.merge(TELEMETRIES, resource.namespace, resource.name, {"status": status}, subresource="status")
@@ -69,6 +70,10 @@ class Reporter:
                 _logger.info("%s/%s: %s %s: %s", *resource.key, entry["type"], entry["reason"], entry["message"])
                 kind = "Warning" if entry["status"] == "False" and entry["reason"] not in ("RollingOut", "Suspended") else "Normal"
                 await self.event(resource, kind, entry["reason"], f"{entry['type']}: {entry['message']}")
+
+    def forget(self, resource: TelemetryResource) -> None:
+        """One that has gone."""
+        self._written.pop((*resource.key, resource.uid), None)
 
     async def event(self, resource: TelemetryResource, kind: str, reason: str, message: str) -> None:
         """An Event on the resource. It is told for information: if it can't be, nothing is lost but that."""
@@ -98,6 +103,10 @@ class Reporter:
             await self._cluster.create(EVENTS, resource.namespace, body)
         except ApiError as error:
             _logger.warning("%s/%s: no event %s: %s", *resource.key, reason, error)
+
+
+def _without_none(status: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in status.items() if value is not None}
 
 
 def _targets(progresses: Sequence[Progress], matches: Sequence[Match]) -> list[dict[str, Any]]:

@@ -75,9 +75,8 @@ class RewriteReport(_Struct, frozen=True):
         """What the rewriter says; ``paths`` are those of the files it was given."""
         problem = rewriting.problem
         if problem is not None:
-            return cls(
-                (), reason=problem.kind.code, message=_text(f"{paths[problem.file]}:{problem.line}: {problem.kind.sentence}")
-            )
+            message = f"{paths[problem.file]}:{problem.line}: {problem.kind.sentence}"
+            return cls((), reason=problem.kind.code, message=_text(message))
         sections = tuple(
             ReportedSection(
                 section.kind,

@@ -21,10 +21,6 @@ class CopyError(Exception):
     """There is no complete copy; the message is one line for people."""
 
 
-class _ChangedError(Exception):
-    """The tree became another while it was copied."""
-
-
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """What is too big for a copy."""
@@ -64,14 +60,13 @@ class TreeCopy:
                 before = self._version()
                 self._root = self.source.resolve(strict=True)
                 self._copy_root()
-                if self._version() != before:
-                    raise _ChangedError
-            except (_ChangedError, FileNotFoundError):
+                if self._version() == before:
+                    return
+                self._clear()
+            except FileNotFoundError:
                 self._clear()
             except (OSError, RuntimeError) as error:
                 raise CopyError(self._words(error)) from None
-            else:
-                return
         raise CopyError(f"{self.source} is not there, or changes faster than it can be copied")
 
     def _copy_root(self) -> None:
@@ -111,9 +106,8 @@ class TreeCopy:
             while chunk := reader.read(_CHUNK_BYTES):
                 self._bytes += len(chunk)
                 if self._bytes > self.bounds.total_bytes:
-                    raise CopyError(
-                        f"{self.source} has more than {self.bounds.total_bytes >> 20} MiB: mount only what HAProxy needs"
-                    )
+                    limit = f"{self.bounds.total_bytes >> 20} MiB"
+                    raise CopyError(f"{self.source} has more than {limit}: mount only what HAProxy needs")
                 writer.write(chunk)
         _keep(status, target)
 

@@ -38,21 +38,33 @@ class _Known(NamedTuple):
 
 
 class Webhooks:
-    """Writes the configuration."""
+    """Writes the configuration.
+
+    Args:
+        cluster: the connection.
+        inventory: all resources.
+        client_config: how API servers reach the injector.
+        published: is told which bundle (base64) all entries have.
+        clock_seconds: monotonic.
+    """
 
     def __init__(
         self,
         cluster: Cluster,
         inventory: Inventory,
         client_config: ClientConfig,
+        published: Callable[[str], None],
         clock_seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cluster = cluster
+        self._published = published
         self._inventory = inventory
         self._client_config = client_config
         self._lock = asyncio.Lock()
         self._clock_seconds = clock_seconds
         self._written: dict[str, Any] | None = None
+        self._basis: tuple[Any, ...] = ()
+        """What it was made of: of a thousand resources, most looks change none."""
         self._known: dict[str, _Known] = {}
         """By name of the entry."""
         self._removed: dict[str, float] = {}
@@ -70,7 +82,11 @@ class Webhooks:
         async with self._lock:
             config = await self._client_config()
             if isinstance(config, str):
+                await self._withdraw()
                 return config
+            basis = (self._inventory.resource_changes, self.facts.native_sidecar, config["caBundle"])
+            if self._written is not None and basis == self._basis:
+                return None
             entries = self._entries(config)
             body = webhook_configuration(entry for entry, _ in entries)
             if body != self._written:
@@ -79,6 +95,8 @@ class Webhooks:
                 else:
                     await self._cluster.delete(WEBHOOK_CONFIGURATIONS, None, WEBHOOK_CONFIGURATION)
                 self._written = body
+            self._basis = basis
+            self._published(config["caBundle"])
             self._note(entries)
             return None
 
@@ -98,6 +116,20 @@ class Webhooks:
         gone = dict.fromkeys(before.keys() - known.keys(), now)
         self._removed = {name: at for name, at in self._removed.items() if now - at < SETTLE_SECONDS} | gone
         self._known = known
+
+    async def _withdraw(self) -> None:
+        """Without a certificate no entry can be made, but those of resources that go leave: their pods are to come as they were."""
+        found = await self._cluster.get(WEBHOOK_CONFIGURATIONS, None, WEBHOOK_CONFIGURATION)
+        entries = [] if found is None else found.get("webhooks") or []
+        names = {entry["name"] for entry, _ in self._entries({"url": ""})}
+        left = [entry for entry in entries if entry["name"] in names]
+        if len(left) == len(entries):
+            return
+        self._written = None
+        if left:
+            await self._cluster.apply(WEBHOOK_CONFIGURATIONS, webhook_configuration(left))
+        else:
+            await self._cluster.delete(WEBHOOK_CONFIGURATIONS, None, WEBHOOK_CONFIGURATION)
 
     def forget(self) -> None:
         """At a resync: what somebody else has changed is written again."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from .cluster import ApiError
+from .own_traces import OwnTraces
 from .telemetry import OperatorTelemetry
 
 __all__ = ["WorkQueue"]
@@ -26,15 +27,24 @@ class WorkQueue:
     Args:
         reconcile: looks at a namespace, and says after how many seconds to look at it again (0: not until something happens).
         telemetry: counts.
+        traces: the operator's own.
         workers: how many at once.
     """
 
-    def __init__(self, reconcile: Callable[[str], Awaitable[float]], telemetry: OperatorTelemetry, *, workers: int = 8) -> None:
+    def __init__(
+        self,
+        reconcile: Callable[[str], Awaitable[float]],
+        telemetry: OperatorTelemetry,
+        traces: OwnTraces,
+        *,
+        workers: int = 8,
+    ) -> None:
         self._reconcile = reconcile
+        self._traces = traces
         self._telemetry = telemetry
         self._workers = workers
         self._due: dict[str, float] = {}
-        """Namespace -> when, on the monotonic clock."""
+        """Namespace -> when, by the event loop's clock."""
         self._running: set[str] = set()
         self._failures: dict[str, int] = {}
         self._wake = asyncio.Event()
@@ -44,7 +54,7 @@ class WorkQueue:
 
     def add(self, namespace: str, after_seconds: float = _SETTLE_SECONDS) -> None:
         """Looks at it then, or earlier if that was due already."""
-        due = time.monotonic() + after_seconds
+        due = asyncio.get_running_loop().time() + after_seconds
         if due < self._due.get(namespace, float("inf")):
             self._due[namespace] = due
             self._wake.set()
@@ -71,14 +81,15 @@ class WorkQueue:
         if not ready:
             return None, None
         first = min(ready, key=lambda name: ready[name])
-        wait = ready[first] - time.monotonic()
+        wait = ready[first] - asyncio.get_running_loop().time()
         return (first, None) if wait <= 0 else (None, wait)
 
     async def _one(self, namespace: str, slots: asyncio.Semaphore) -> None:
         begin = time.perf_counter()
         result = "ok"
         try:
-            again = await self._reconcile(namespace)
+            with self._traces.reconcile(namespace):
+                again = await self._reconcile(namespace)
             self._failures.pop(namespace, None)
             if again > 0:
                 self.add(namespace, again)

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from support.cluster import Stage, open_stage
+from support.cluster import Cluster, open_cluster, why_no_cluster
+from support.cluster_stage import Stage, open_stage
 
 _MOST_AT_ONCE = 6
 
@@ -76,3 +77,12 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.section("cases on a cluster")
     for seconds, outcome, name in sorted(rows, reverse=True):
         terminalreporter.write_line(f"{seconds:6.1f} s  {outcome}  {name}")
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[Cluster]:
+    """The API server alone."""
+    if reason := why_no_cluster():
+        pytest.skip(reason)
+    async with open_cluster() as opened:
+        yield opened

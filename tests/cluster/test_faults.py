@@ -4,8 +4,8 @@ from typing import Any
 
 from support import cluster_objects
 from support.at_once import at_once
-from support.cluster import Site, Stage
-from support.cluster_objects import Object
+from support.cluster_manifests import Object
+from support.cluster_stage import Site, Stage
 
 _KEY = "frontend-config-snippet"
 _USERS = "http-response set-header x-user 1\n"

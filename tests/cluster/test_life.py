@@ -7,8 +7,8 @@ import pytest
 
 from support import cluster_objects
 from support.at_once import at_once
-from support.cluster import CONFIG_HASH, Site, Stage
-from support.cluster_objects import HOST, Object
+from support.cluster_manifests import HOST, Object
+from support.cluster_stage import CONFIG_HASH, Site, Stage
 
 _KUBELET_SECONDS = 150.0
 """A kubelet brings a changed ConfigMap within 90 s; more where it has much to do."""

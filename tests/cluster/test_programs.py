@@ -3,7 +3,7 @@
 import pytest
 
 from support import cluster_objects
-from support.cluster import CONFIG_HASH, Site, Stage
+from support.cluster_stage import CONFIG_HASH, Site, Stage
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300), pytest.mark.alone]
 

@@ -4,7 +4,7 @@ import pytest
 
 from support import cluster_objects
 from support.at_once import at_once
-from support.cluster import Stage
+from support.cluster_stage import Stage
 from support.ports import free_port
 
 

@@ -6,28 +6,51 @@ The peer is a stand-in for HAProxy's ring, because HAProxy writes no such record
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from support.agent import Agent
 from support.otlp_sink import OtlpSink
 from support.ports import free_port
 from support.record_factory import TRACE_ID, framed, record, syslog
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-@pytest.fixture
-async def sink() -> AsyncIterator[OtlpSink]:
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running_sink() -> AsyncIterator[OtlpSink]:
     async with OtlpSink() as running:
         yield running
 
 
-@pytest.fixture(params=["tcp", "unix"])
-async def agent(request: pytest.FixtureRequest, tmp_path: Path, sink: OtlpSink) -> AsyncIterator[Agent]:
-    address = f"unix:{tmp_path}/ring.sock" if request.param == "unix" else f"127.0.0.1:{free_port()}"
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["tcp", "unix"])
+async def agent(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, running_sink: OtlpSink
+) -> AsyncIterator[Agent]:
+    """One for all tests: it must be as good as new after each."""
+    folder = tmp_path_factory.mktemp("agent")
+    address = f"unix:{folder}/ring.sock" if request.param == "unix" else f"127.0.0.1:{free_port()}"
     settings = {"limits": {"maxRecordBytes": 4096}}
-    async with Agent(tmp_path, endpoint=sink.endpoint, listen={"records": address}, settings=settings) as running:
+    async with Agent(folder, endpoint=running_sink.endpoint, listen={"records": address}, settings=settings) as running:
         yield running
+
+
+@pytest.fixture
+def sink(running_sink: OtlpSink) -> OtlpSink:
+    """Without what came in the tests before."""
+    running_sink.spans.clear()
+    return running_sink
+
+
+async def skipped_records(agent: Agent) -> dict[str, float]:
+    """How many, by reason."""
+    prefix = 'records_skipped_total{reason="'
+    return {
+        name.removeprefix(prefix).removesuffix('"}'): value
+        for name, value in (await agent.metrics()).items()
+        if name.startswith(prefix)
+    }
 
 
 @contextlib.asynccontextmanager
@@ -59,28 +82,29 @@ async def ring(agent: Agent) -> AsyncIterator[asyncio.StreamWriter]:
     ],
 )
 async def test_a_bad_record_is_counted_and_the_next_one_is_read(agent: Agent, sink: OtlpSink, bad: bytes, reason: str) -> None:
+    before = await skipped_records(agent)
     async with ring(agent) as writer:
         writer.write(bad + framed(record()))
         (span,) = await sink.wait_for(lambda spans: len(spans) >= 1)
     assert (span.trace_id, span.kind) == (TRACE_ID, "SERVER")
-    metrics = await agent.metrics()
-    skipped = {name: value for name, value in metrics.items() if name.startswith("records_skipped_total") and value}
-    assert skipped == {f'records_skipped_total{{reason="{reason}"}}': 1}
+    assert await skipped_records(agent) == before | {reason: before[reason] + 1}
 
 
 async def test_a_stream_that_is_none_is_closed_and_others_go_on(agent: Agent, sink: OtlpSink) -> None:
+    before = await skipped_records(agent)
     async with ring(agent) as well, ring(agent) as broken:
         broken.write(b"GET / HTTP/1.1\r\n\r\n")
-        await agent.wait_for_metric('records_skipped_total{reason="foreign"}', 1)
+        await agent.wait_for_metric('records_skipped_total{reason="foreign"}', before["foreign"] + 1)
         well.write(framed(record()))
         await sink.wait_for(lambda spans: len(spans) == 1)
 
 
 async def test_a_record_that_its_connection_cut_is_counted(agent: Agent) -> None:
+    before = await skipped_records(agent)
     async with ring(agent) as writer:
         writer.write(framed(record())[:-5])
         await writer.drain()
-    await agent.wait_for_metric('records_skipped_total{reason="truncated"}', 1)
+    await agent.wait_for_metric('records_skipped_total{reason="truncated"}', before["truncated"] + 1)
 
 
 async def test_a_record_may_come_byte_by_byte(agent: Agent, sink: OtlpSink) -> None:

@@ -5,6 +5,7 @@ import contextlib
 import os
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,10 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 import support.ports
 from support.golden import BASE_VERSION, assert_golden, slug
 from support.haproxy import FoundHAProxy, HAProxy, HAProxyConfigError, found_haproxies, free_port
+from support.load import SteadyLoad
 from support.otlp_sink import Answer, OtlpSink, SinkLink, SinkSpan
 from support.ports import is_free
+from support.probe import until
 from support.process import Process, ProcessEndedError
 from support.trace_text import trace_text
 from support.upstream import Upstream
@@ -331,3 +334,20 @@ def test_a_golden_file_is_of_all_versions_but_those_that_differ(tmp_path: Path) 
 
 def test_the_name_of_a_golden_file() -> None:
     assert [slug(name) for name in ("200", "refused, retried", "HTTP/2", "(a) B.")] == ["200", "refused-retried", "http-2", "a-b"]
+
+
+async def test_a_load_does_not_count_the_time_in_which_its_loop_stood_still() -> None:
+    async with Upstream() as upstream:
+        port = int(upstream.address.rpartition(":")[2])
+        async with SteadyLoad(port, path="/slow?ms=300", clients=1) as load:
+            await load.wait_for_answers(1)
+
+            async def asks_again() -> bool:
+                return len(upstream.requests) > 1
+
+            await until(asks_again, what="the second request is on its way")
+            time.sleep(1.5)  # noqa: ASYNC251 - as a busy machine does it
+            await load.wait_for_answers(1)
+    stalled = load.answers[1]
+    assert stalled.duration_seconds > 1.4
+    assert load.waited_seconds(stalled) < stalled.duration_seconds - 1.2

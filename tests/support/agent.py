@@ -3,8 +3,9 @@
 It is started as its users start it, by its command. What goes into HAProxy's configuration comes from its own `config`.
 """
 
+import contextlib
+import io
 import ssl
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ import aiohttp
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from haproxy_telemetry_agent.cli import main
 from support.ports import ADDRESS, free_port, free_ports
 from support.probe import until
 from support.process import Process
@@ -84,18 +86,17 @@ class Agent:
         return self._process
 
     def wiring(self, section: str) -> str:
-        """One part of what HAProxy is told: `spoe`, `sections`, `frontend` or `tcp-frontend`."""
+        """One part of what HAProxy is told: `spoe`, `sections`, `frontend` or `tcp-frontend`.
+
+        The command runs in this process: to start Python for each part was half the work of most tests. What the program itself
+        prints is looked at in `test_program.py`.
+        """
         self.write_settings()
-        arguments: list[str | Path] = [
-            "config",
-            "--config",
-            self.settings_path,
-            "--section",
-            section,
-            "--spoe-path",
-            self.spoe_path,
-        ]
-        return subprocess.run([PROGRAM, *arguments], check=True, capture_output=True, text=True).stdout
+        arguments = ["config", "--config", self.settings_path, "--section", section, "--spoe-path", self.spoe_path]
+        with contextlib.redirect_stdout(io.StringIO()) as output:
+            status = main([str(argument) for argument in arguments])
+        assert status == 0, f"config --section {section}: exit code {status}"
+        return output.getvalue()
 
     def write_settings(self) -> None:
         """Writes the settings file."""

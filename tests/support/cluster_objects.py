@@ -1,332 +1,197 @@
-"""Objects that tests put into a cluster: HAProxies of every kind, each such that a rollout of it loses no request without us.
+"""Objects of a cluster as the API server has them: resources, pods of every kind that is known, workloads; new ones each time."""
 
-That takes a readiness probe, a new pod before an old one ends, and an end that waits until the Service knows of it.
-"""
-
+import copy
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["CONTROLLERS", "HOST", "collector", "echo", "ingress_controller", "namespace", "plain", "resource"]
+from haproxy_telemetry_operator.injection import Facts
+from haproxy_telemetry_operator.resource import TelemetryResource
 
-Object = dict[str, Any]
-HOST = "demo.example.com"
-"""What ingress controllers route."""
-CONTROLLERS: Mapping[str, str] = {
-    "kubernetes-ingress": "haproxytech/kubernetes-ingress:1.11.12",
-    "haproxy-ingress": "quay.io/jcmoraisjr/haproxy-ingress:v0.16.1",
-}
-_DRAIN_SECONDS = 5
-_RESOURCES = {"requests": {"cpu": "20m", "memory": "16Mi"}}
-"""Without a request a container has next to no CPU on a machine that others use, and answers after seconds."""
-_RESTRICTED = {
-    "runAsNonRoot": True,
-    "runAsUser": 99,
-    "allowPrivilegeEscalation": False,
-    "capabilities": {"drop": ["ALL"]},
-    "seccompProfile": {"type": "RuntimeDefault"},
-}
-_ECHO = """\
-import json
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+__all__ = [
+    "COLLECTOR",
+    "FACTS",
+    "NAMESPACE",
+    "PODS",
+    "deployment",
+    "ingress",
+    "owned_pod",
+    "pod_of",
+    "telemetry",
+    "telemetry_body",
+]
 
-class Echo(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        body = json.dumps({key.lower(): value for key, value in self.headers.items()}).encode()
-        self.wfile.write(b"HTTP/1.1 200 OK\\r\\ncontent-length: %d\\r\\n\\r\\n%s" % (len(body), body))
-
-    def log_message(self, *_):
-        pass
-
-ThreadingHTTPServer.request_queue_size = 128
-ThreadingHTTPServer(("", 8080), Echo).serve_forever()
-"""
-_COLLECTOR = """\
-receivers:
-  otlp:
-    protocols:
-      http: {endpoint: "0.0.0.0:4318"}
-exporters:
-  file: {path: /dev/stdout}
-service:
-  telemetry: {logs: {level: error}, metrics: {level: none}}
-  pipelines:
-    traces: {receivers: [otlp], exporters: [file]}
-"""
+NAMESPACE = "shop"
+COLLECTOR = "http://otel-collector.observability:4318"
+FACTS = Facts(image="registry.example:5000/haproxy-telemetry:1.0.0")
+_TOKEN_MOUNT = {"name": "kube-api-access-x", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount", "readOnly": True}
+_TOKEN_VOLUME = {"name": "kube-api-access-x", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}
 
 
-def namespace(name: str, labels: Mapping[str, str]) -> Object:
-    """A namespace of ours."""
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels)}}
-
-
-def resource(namespace: str, name: str, endpoint: str, **spec: Any) -> Object:
-    """An HAProxyTelemetry that sends spans at once."""
+def telemetry_body(spec: Mapping[str, Any] | None = None, **metadata: Any) -> dict[str, Any]:
+    """A HAProxyTelemetry; the least that is valid, and what is given over it."""
     return {
         "apiVersion": "haproxy-telemetry.io/v1alpha1",
         "kind": "HAProxyTelemetry",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {"exporter": {"endpoint": endpoint, "batch": {"delay": "200ms"}}} | spec,
+        "metadata": {
+            "name": "edge",
+            "namespace": NAMESPACE,
+            "uid": "11111111-2222-3333-4444-555555555555",
+            "generation": 1,
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+        }
+        | metadata,
+        "spec": {"exporter": {"endpoint": COLLECTOR}} | dict(spec or {}),
     }
 
 
-def echo(namespace: str) -> list[Object]:
-    """Answers with the headers it was asked with."""
-    return [
-        _config_map(namespace, "echo", {"echo.py": _ECHO}),
-        _workload(
-            "Deployment",
-            namespace,
-            "echo",
-            {
-                "terminationGracePeriodSeconds": 0,
-                "containers": [
-                    {
-                        "name": "echo",
-                        "image": "python:3.13-slim-trixie",
-                        "imagePullPolicy": "IfNotPresent",
-                        "resources": _RESOURCES,
-                        "command": ["python3", "-u", "/app/echo.py"],
-                        "readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1},
-                        "volumeMounts": [{"name": "app", "mountPath": "/app"}],
-                    }
-                ],
-                "volumes": [{"name": "app", "configMap": {"name": "echo"}}],
-            },
-        ),
-        _service(namespace, "echo", 80, 8080),
-    ]
+def telemetry(spec: Mapping[str, Any] | None = None, **metadata: Any) -> TelemetryResource:
+    """The same, as it is worked with."""
+    return TelemetryResource.of_body(telemetry_body(spec, **metadata))
 
 
-def collector(namespace: str) -> list[Object]:
-    """An OpenTelemetry Collector whose log is what it was sent, as OTLP JSON."""
-    return [
-        _config_map(namespace, "otelcol", {"config.yaml": _COLLECTOR}),
-        _workload(
-            "Deployment",
-            namespace,
-            "otelcol",
-            {
-                "terminationGracePeriodSeconds": 0,
-                "containers": [
-                    {
-                        "name": "otelcol",
-                        "image": "otel/opentelemetry-collector-contrib:0.152.0",
-                        "imagePullPolicy": "IfNotPresent",
-                        "resources": _RESOURCES,
-                        "readinessProbe": {"tcpSocket": {"port": 4318}, "periodSeconds": 1},
-                        "volumeMounts": [{"name": "config", "mountPath": "/etc/otelcol-contrib"}],
-                    }
-                ],
-                "volumes": [{"name": "config", "configMap": {"name": "otelcol"}}],
-            },
-        ),
-        _service(namespace, "otelcol", 4318, 4318),
-    ]
-
-
-def plain(
-    kind: str,
-    namespace: str,
-    name: str,
-    upstream: str,
-    *,
-    replicas: int = 2,
-    image: str = "haproxy:3.0",
-    labels: Mapping[str, str] | None = None,
-    host_port: int | None = None,
-) -> list[Object]:
-    """A plain HAProxy with its configuration in a ConfigMap, and a Service.
-
-    Args:
-        kind: Deployment, DaemonSet or StatefulSet.
-        namespace: where.
-        name: of all of it.
-        upstream: address and port.
-        replicas: pods; of a DaemonSet the nodes decide.
-        image: HAProxy's.
-        labels: further ones of its pods.
-        host_port: on the node's own network, on that port.
-    """
-    port = host_port or 8080
-    text = "\n".join(
-        (
-            "global",
-            "    maxconn 500",
-            "defaults",
-            "    mode http",
-            "    timeout connect 2s",
-            "    timeout client 10s",
-            "    timeout server 10s",
-            "    option httplog",
-            "    option dontlognull",
-            "    retries 3",
-            "    option redispatch",
-            "    log stdout format raw local0",
-            "frontend web",
-            f"    bind :{port}",
-            "    default_backend app",
-            "backend app",
-            f"    server echo {upstream}",
-            "",
-        )
-    )
-    spec: Object = {
-        "terminationGracePeriodSeconds": 20,
-        "containers": [
-            {
-                "name": "haproxy",
-                "image": image,
-                "imagePullPolicy": "IfNotPresent",
-                "resources": _RESOURCES,
-                "ports": [{"containerPort": port}],
-                "readinessProbe": {"tcpSocket": {"port": port}, "periodSeconds": 1},
-                "lifecycle": {"preStop": {"sleep": {"seconds": _DRAIN_SECONDS}}},
-                "securityContext": _RESTRICTED,
-                "volumeMounts": [{"name": "config", "mountPath": "/usr/local/etc/haproxy"}],
-            }
-        ],
-        "volumes": [{"name": "config", "configMap": {"name": name}}],
-    }
-    if host_port is not None:
-        spec["hostNetwork"] = True
-        del spec["containers"][0]["ports"]
-    return [
-        _config_map(namespace, name, {"haproxy.cfg": text}),
-        _service(namespace, name, 80, port),
-        _workload(kind, namespace, name, spec, replicas=replicas, labels=labels),
-    ]
-
-
-def ingress_controller(which: str, namespace: str, *, replicas: int = 2, data: Mapping[str, str] | None = None) -> list[Object]:
-    """One of `CONTROLLERS`, an Ingress of its class for the Service echo in its own namespace, and a Service of its name."""
-    class_name = f"{which}-{namespace}"
-    ours = which == "kubernetes-ingress"
-    if ours:
-        controller = f"haproxy.org/ingress-controller/{class_name}"
-        arguments = [
-            f"--configmap={namespace}/{which}",
-            "--http-bind-port=8080",
-            "--https-bind-port=8443",
-            f"--ingress.class={class_name}",
-        ]
-        arguments += ["--log=info", f"--namespace-whitelist={namespace}"]
-        ready, alive, port = ("/healthz", 1042), ("/healthz", 1042), 8080
-    else:
-        controller = f"haproxy-ingress.github.io/controller/{class_name}"
-        arguments = [f"--configmap={namespace}/{which}", f"--ingress-class={class_name}", f"--controller-class={class_name}"]
-        arguments += ["--update-status=false", f"--watch-namespace={namespace}"]
-        ready, alive, port = ("/readyz", 10254), ("/healthz", 10253), 80
-    container: Object = {
-        "name": "controller",
-        "image": CONTROLLERS[which],
-        "imagePullPolicy": "IfNotPresent",
-        "resources": _RESOURCES,
-        "args": arguments,
-        "ports": [{"containerPort": port}],
-        "readinessProbe": {"httpGet": {"path": ready[0], "port": ready[1]}, "periodSeconds": 1},
-        "startupProbe": {"httpGet": {"path": alive[0], "port": alive[1]}, "periodSeconds": 1, "failureThreshold": 60},
-        "lifecycle": {"preStop": {"sleep": {"seconds": _DRAIN_SECONDS}}},
-        "env": [
-            {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
-            {"name": "POD_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
-            {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
-        ],
-    }
-    spec: Object = {"serviceAccountName": which, "terminationGracePeriodSeconds": 20, "containers": [container]}
-    if ours:
-        spec["securityContext"] = {"runAsNonRoot": True, "runAsUser": 1000, "runAsGroup": 1000}
-        container["volumeMounts"] = [
-            {"name": "tmp", "mountPath": "/tmp", "subPath": "tmp"},
-            {"name": "tmp", "mountPath": "/run", "subPath": "run"},
-        ]
-        spec["volumes"] = [{"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": "64Mi"}}]
-    return [
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": which, "namespace": namespace}},
-        _cluster_role(class_name),
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "ClusterRoleBinding",
-            "metadata": {"name": class_name},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": class_name},
-            "subjects": [{"kind": "ServiceAccount", "name": which, "namespace": namespace}],
-        },
-        {
-            "apiVersion": "networking.k8s.io/v1",
-            "kind": "IngressClass",
-            "metadata": {"name": class_name},
-            "spec": {"controller": controller},
-        },
-        _config_map(namespace, which, data or {}),
-        _service(namespace, which, 80, port),
-        {
-            "apiVersion": "networking.k8s.io/v1",
-            "kind": "Ingress",
-            "metadata": {"name": "echo", "namespace": namespace},
-            "spec": {
-                "ingressClassName": class_name,
-                "rules": [
-                    {
-                        "host": HOST,
-                        "http": {
-                            "paths": [
-                                {
-                                    "path": "/",
-                                    "pathType": "Prefix",
-                                    "backend": {"service": {"name": "echo", "port": {"number": 80}}},
-                                }
-                            ]
-                        },
-                    }
-                ],
-            },
-        },
-        _workload("Deployment", namespace, which, spec, replicas=replicas),
-    ]
-
-
-def _cluster_role(name: str) -> Object:
-    look = ["get", "list", "watch"]
-    core = ["configmaps", "endpoints", "events", "namespaces", "nodes", "pods", "secrets", "serviceaccounts", "services"]
-    rules = [
-        {"apiGroups": [""], "resources": core, "verbs": look},
-        {"apiGroups": ["", "events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
-        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create", "patch", "update"]},
-        {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses", "ingressclasses"], "verbs": look},
-        {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses/status"], "verbs": ["get", "patch", "update"]},
-        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": look},
-        {"apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": look},
-        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create", "get", "update"]},
-        {"apiGroups": ["apps"], "resources": ["replicasets", "daemonsets"], "verbs": ["get"]},
-    ]
-    return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules}
-
-
-def _config_map(namespace: str, name: str, data: Mapping[str, str]) -> Object:
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}, "data": dict(data)}
-
-
-def _service(namespace: str, name: str, port: int, target: int) -> Object:
+def pod_of(*containers: Mapping[str, Any], volumes: list[dict[str, Any]] | None = None, **spec: Any) -> dict[str, Any]:
+    """A pod as it comes to the injector: of a Deployment, without a name, with the API server's token mounts."""
     return {
         "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {"selector": {"app": name}, "ports": [{"port": port, "targetPort": target}]},
+        "kind": "Pod",
+        "metadata": {
+            "generateName": "web-6d4cf56db6-",
+            "labels": {"app": "web", "pod-template-hash": "6d4cf56db6"},
+            "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-6d4cf56db6", "controller": True}],
+        },
+        "spec": {
+            "containers": [
+                {**copy.deepcopy(dict(entry)), "volumeMounts": [*entry.get("volumeMounts", ()), dict(_TOKEN_MOUNT)]}
+                for entry in containers
+            ],
+            "volumes": [*(volumes or ()), copy.deepcopy(_TOKEN_VOLUME)],
+            "serviceAccountName": "default",
+            "terminationGracePeriodSeconds": 30,
+            **spec,
+        },
     }
 
 
-def _workload(
-    kind: str, namespace: str, name: str, pod: Object, *, replicas: int = 1, labels: Mapping[str, str] | None = None
-) -> Object:
-    spec: Object = {
-        "selector": {"matchLabels": {"app": name}},
-        "template": {"metadata": {"labels": {"app": name} | dict(labels or {})}, "spec": pod},
+def owned_pod(kind: str, name: str, **labels: str) -> dict[str, Any]:
+    """A plain pod with another owner."""
+    pod = _plain_file()
+    pod["metadata"]["ownerReferences"] = [{"kind": kind, "name": name, "controller": True}]
+    pod["metadata"]["labels"] = {"app": "web", **labels}
+    return pod
+
+
+def _config_map(name: str, **fields: Any) -> dict[str, Any]:
+    return {"name": name, "configMap": {"name": name, **fields}}
+
+
+def _kubernetes_ingress(**container: Any) -> dict[str, Any]:
+    return {
+        "name": "kubernetes-ingress-controller",
+        "image": "docker.io/haproxytech/kubernetes-ingress:3.2.11",
+        "args": ["--configmap=shop/controller", "--default-backend-service=shop/default"],
+        "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+        **container,
     }
-    if kind == "Deployment":
-        spec |= {"replicas": replicas, "strategy": {"rollingUpdate": {"maxSurge": "100%", "maxUnavailable": 0}}}
-    elif kind == "DaemonSet":
-        spec["updateStrategy"] = {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
-    else:
-        spec |= {"replicas": replicas, "serviceName": name, "podManagementPolicy": "Parallel"}
-    return {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name, "namespace": namespace}, "spec": spec}
+
+
+def _plain_file() -> dict[str, Any]:
+    return pod_of(
+        {
+            "name": "haproxy",
+            "image": "haproxy:3.2.4",
+            "args": ["haproxy", "-W", "-db", "-f", "/usr/local/etc/haproxy/haproxy.cfg"],
+            "volumeMounts": [
+                {"name": "config", "mountPath": "/usr/local/etc/haproxy/haproxy.cfg", "subPath": "haproxy.cfg", "readOnly": True}
+            ],
+            "securityContext": {"runAsNonRoot": True, "runAsUser": 99},
+        },
+        volumes=[_config_map("config")],
+    )
+
+
+def _pods() -> dict[str, dict[str, Any]]:
+    external = {"mountPath": "/etc/haproxy", "name": "scratch", "subPath": "etc"}
+    return {
+        "kubernetes-ingress": pod_of(_kubernetes_ingress()),
+        "kubernetes-ingress-aux": pod_of(
+            _kubernetes_ingress(
+                volumeMounts=[
+                    {"name": "tmp", "mountPath": "/tmp"},
+                    {"name": "aux", "mountPath": "/usr/local/etc/haproxy/haproxy-aux.cfg", "subPath": "haproxy-aux.cfg"},
+                ]
+            ),
+            volumes=[{"name": "tmp", "emptyDir": {"medium": "Memory"}}, _config_map("aux", optional=True)],
+        ),
+        "kubernetes-ingress-host-network": pod_of(_kubernetes_ingress(), hostNetwork=True),
+        "haproxy-ingress": pod_of(
+            {
+                "name": "haproxy-ingress",
+                "image": "quay.io/jcmoraisjr/haproxy-ingress:v0.16.1",
+                "args": ["--configmap", "shop/haproxy-ingress"],
+            }
+        ),
+        "haproxy-ingress-external": pod_of(
+            {
+                "name": "haproxy-ingress",
+                "image": "quay.io/jcmoraisjr/haproxy-ingress:v0.16.1",
+                "args": ["--configmap=shop/haproxy-ingress", "--master-worker"],
+                "volumeMounts": [dict(external)],
+            },
+            {
+                "name": "haproxy",
+                "image": "haproxy:3.0.9-alpine",
+                "args": ["-W", "-S", "/var/run/haproxy/master.sock,mode,600", "-f", "/etc/haproxy"],
+                "volumeMounts": [dict(external)],
+            },
+            volumes=[{"name": "scratch", "emptyDir": {}}],
+            initContainers=[{"name": "init", "image": "quay.io/jcmoraisjr/haproxy-ingress:v0.16.1", "args": ["--init"]}],
+        ),
+        "plain-file": _plain_file(),
+        "plain-folder": pod_of(
+            {
+                "name": "proxy",
+                "image": "haproxytech/haproxy-alpine:3.0",
+                "command": ["haproxy"],
+                "args": ["-f", "/etc/haproxy/global.cfg", "-f", "/etc/haproxy/conf.d"],
+                "volumeMounts": [
+                    {"name": "main", "mountPath": "/etc/haproxy"},
+                    {"name": "more", "mountPath": "/etc/haproxy/conf.d", "readOnly": True},
+                ],
+            },
+            volumes=[_config_map("main"), _config_map("more")],
+        ),
+        "plain-image": pod_of({"name": "haproxy", "image": "registry.example:5000/team/haproxy@sha256:0123", "workingDir": "/srv"}),
+    }
+
+
+PODS: Mapping[str, Mapping[str, Any]] = _pods()
+"""By name; not to be changed: ``copy.deepcopy`` them."""
+
+
+def deployment(pod: Mapping[str, Any], name: str = "web", **status: Any) -> dict[str, Any]:
+    """A Deployment of such pods, done with its roll-out unless the status says otherwise."""
+    return {
+        "metadata": {"name": name, "namespace": NAMESPACE, "generation": 3, "resourceVersion": "7"},
+        "spec": {
+            "replicas": 2,
+            "template": {"metadata": {"labels": {"app": "web"}}, "spec": copy.deepcopy(dict(pod["spec"]))},
+        },
+        "status": {"observedGeneration": 3, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2} | status,
+    }
+
+
+def ingress(name: str, *rules: tuple[str, str, str], created: str = "2026-01-01T00:00:00Z", **spec: Any) -> dict[str, Any]:
+    """An Ingress; a rule is ``(host, path, pathType)``."""
+    return {
+        "metadata": {"name": name, "namespace": NAMESPACE, "creationTimestamp": created},
+        "spec": {
+            "rules": [
+                {
+                    **({"host": host} if host else {}),
+                    "http": {"paths": [{"path": path, "pathType": kind, "backend": {"service": {"name": f"{name}-service"}}}]},
+                }
+                for host, path, kind in rules
+            ],
+            **spec,
+        },
+    }

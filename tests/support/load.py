@@ -13,6 +13,8 @@ from support.probe import until
 
 __all__ = ["Answered", "SteadyLoad"]
 
+_LOOK_SECONDS = 0.01
+
 
 @dataclass(frozen=True, slots=True)
 class Answered:
@@ -49,6 +51,13 @@ class SteadyLoad:
         self._pause_seconds = pause_seconds
         self._tasks: list[asyncio.Task[None]] = []
         self._session: aiohttp.ClientSession | None = None
+        self._stalls: list[tuple[float, float]] = []
+
+    def waited_seconds(self, answer: Answered) -> float:
+        """How long a request took, without the time in which this very loop did not run: that is not HAProxy's."""
+        end_seconds = answer.start_seconds + answer.duration_seconds
+        overlaps = (min(end, end_seconds) - max(start, answer.start_seconds) for start, end in self._stalls)
+        return answer.duration_seconds - sum(max(0.0, overlap) for overlap in overlaps)
 
     async def wait_for_answers(self, count: int, *, timeout_seconds: float = 20.0) -> None:
         """Waits until so many more have come."""
@@ -73,12 +82,21 @@ class SteadyLoad:
             self.answers.append(Answered(status, start_seconds, time.monotonic() - start_seconds, broken))
             await asyncio.sleep(self._pause_seconds)
 
+    async def _watch_loop(self) -> None:
+        while True:
+            due_seconds = time.monotonic() + _LOOK_SECONDS
+            await asyncio.sleep(_LOOK_SECONDS)
+            now_seconds = time.monotonic()
+            if now_seconds > due_seconds + _LOOK_SECONDS:
+                self._stalls.append((due_seconds, now_seconds))
+
     async def __aenter__(self) -> Self:
         # Told apart: no connection, and no answer.
         timeout = aiohttp.ClientTimeout(total=5, sock_connect=4)
         connector = aiohttp.TCPConnector(force_close=self._reconnect)
         self._session = aiohttp.ClientSession(connector=connector, headers=self._headers, timeout=timeout)
         self._tasks = [asyncio.create_task(self._ask()) for _ in range(self.clients)]
+        self._tasks.append(asyncio.create_task(self._watch_loop()))
         return self
 
     async def __aexit__(self, *_: object) -> None:

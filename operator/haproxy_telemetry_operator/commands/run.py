@@ -4,14 +4,17 @@ import argparse
 import asyncio
 import logging
 import os
+import sys
 from pathlib import Path
 
 import kopf
 
+from haproxy_telemetry_agent.logs import configure_logging
+
 from ..cluster import ApiError, Cluster
 from ..handlers import register
-from ..logs import configure_logging
 from ..operator_service import OperatorService
+from ..own_traces import OwnTraces
 from ..settings import OperatorSettings
 from .options import add_image_options, add_log_options, namespaces_of
 
@@ -44,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Until it is told to stop."""
-    configure_logging(level=options.log_level, log_format=options.log_format)
+    configure_logging(level=options.log_level, format=options.log_format, stream=sys.stderr)
     settings = OperatorSettings(
         image=options.image,
         image_pull_policy=options.image_pull_policy,
@@ -70,13 +73,17 @@ def run(options: argparse.Namespace) -> int:
 
 async def _serve(settings: OperatorSettings) -> None:
     cluster = await Cluster.connect(kubeconfig=os.environ.get("KUBECONFIG") or None)
-    service = OperatorService(settings, cluster)
+    traces = OwnTraces(os.environ)
+    service = OperatorService(settings, cluster, traces)
     namespaces = {settings.own_namespace, *settings.namespaces} if settings.namespaces else None
-    await kopf.operator(
-        registry=register(service),
-        clusterwide=namespaces is None,
-        namespaces=sorted(namespaces or ()),
-    )
+    try:
+        await kopf.operator(
+            registry=register(service),
+            clusterwide=namespaces is None,
+            namespaces=sorted(namespaces or ()),
+        )
+    finally:
+        traces.close()
 
 
 def _own_namespace() -> str:

@@ -8,7 +8,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ..names import ANNOTATION_CONFIG_HASH, ANNOTATION_INJECTED, LABEL_INJECT
+from ..names import ANNOTATION_CONFIG_HASH, ANNOTATION_INJECTED, LABEL_INJECT, OWN_PREFIX
 from ..rendering import render
 from ..resource import SpecProblem, TelemetryResource
 from ..targets import NotRecognised, recognise
@@ -64,7 +64,10 @@ def mutate(pod: Mapping[str, Any], *, namespace: str, resource: TelemetryResourc
     annotations = metadata.get("annotations") or {}
     if is_injected(pod) and annotations.get(ANNOTATION_CONFIG_HASH) == rendering.config_hash:
         return Mutation(None, "unchanged")
-    original = restored(pod)
+    taken = _taken_name(pod)
+    if not is_injected(pod) and taken is not None:
+        return Mutation(None, "unsupported", f"{taken!r} is a name that only the injector may give: rename it.")
+    original = restored(pod) if is_injected(pod) else pod
     recognition = recognise(original.get("spec") or {}, namespace, rendering.spec.target)
     if recognition is None:
         return Mutation(None, "not_haproxy")
@@ -84,6 +87,13 @@ def is_injected(pod: Mapping[str, Any]) -> bool:
     return ANNOTATION_INJECTED in ((pod.get("metadata") or {}).get("annotations") or {})
 
 
+def _taken_name(pod: Mapping[str, Any]) -> str | None:
+    """A container or a volume of the user's that would be taken for one of ours."""
+    spec = pod.get("spec") or {}
+    names = (entry["name"] for key in ("initContainers", "containers", "volumes") for entry in spec.get(key) or ())
+    return next((name for name in names if name.startswith(OWN_PREFIX)), None)
+
+
 def owner_of(pod: Mapping[str, Any]) -> Owner | None:
     """The controller of a pod, if it is one that makes it anew."""
     for reference in (pod.get("metadata") or {}).get("ownerReferences") or ():
@@ -101,7 +111,8 @@ def _injected(case: Case, original: Mapping[str, Any]) -> dict[str, Any]:
     parts += sidecar_parts(case, pod)
     parts += way_in(case, spec, originals)
     add_parts(spec, parts)
-    annotations = pod.setdefault("metadata", {}).setdefault("annotations", {})
+    annotations = pod["metadata"].get("annotations") or {}
+    pod["metadata"]["annotations"] = annotations
     annotations[ANNOTATION_INJECTED] = case.resource.name
     annotations[ANNOTATION_CONFIG_HASH] = case.rendering.config_hash
     originals.note_default_container(annotations, case.recognition.containers[0])

@@ -6,7 +6,7 @@ and the pod's default container, if it had none. All else is added, and known by
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,14 +58,16 @@ def restored(pod: Mapping[str, Any]) -> dict[str, Any]:
     kept = _read(annotations)
     for name in ("initContainers", "containers", "volumes"):
         if name in spec:
-            _keep_others(spec, name)
+            _keep(spec, name, _is_others)
     for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
         mounts = kept.get("mounts", {}).get(container["name"])
-        if mounts is not None:
+        if mounts:
             container["volumeMounts"] = mounts
+        elif mounts is not None:
+            container.pop("volumeMounts", None)
         container.update(kept.get("arguments", {}).get(container["name"], {}))
-        _keep_others(container, "volumeMounts")
-        _keep_others(container, "env", GUARD_VARIABLE)
+        _keep(container, "volumeMounts", _is_others)
+        _keep(container, "env", lambda name: name != GUARD_VARIABLE)
     if kept.get("defaultContainer"):
         annotations.pop(_DEFAULT_CONTAINER, None)
     for name in (ANNOTATION_INJECTED, ANNOTATION_CONFIG_HASH, _ANNOTATION):
@@ -75,11 +77,15 @@ def restored(pod: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _keep_others(parent: dict[str, Any], name: str, prefix: str = OWN_PREFIX) -> None:
+def _is_others(name: str) -> bool:
+    return not name.startswith(OWN_PREFIX)
+
+
+def _keep(parent: dict[str, Any], name: str, is_kept: Callable[[str], bool]) -> None:
     entries = parent.get(name)
     if not entries:
         return
-    others = [entry for entry in entries if not entry["name"].startswith(prefix)]
+    others = [entry for entry in entries if is_kept(entry["name"])]
     if others:
         parent[name] = others
     else:

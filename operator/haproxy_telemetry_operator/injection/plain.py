@@ -7,6 +7,7 @@ What lies on no volume is in the image: there a first init container, of that im
 
 import copy
 import posixpath
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,9 @@ _IMAGE_COPY = f"{OWN_PREFIX}-image"
 _CHECK = f"{OWN_PREFIX}-check"
 _SOURCE = "/haproxy-telemetry/source"
 _DESTINATION = "/haproxy-telemetry/destination"
+_READ_ONLY_KINDS = ("configMap", "secret", "projected", "downwardAPI")
+_FOLDERS = frozenset(("/etc/haproxy", "/usr/local/etc/haproxy"))
+"""What every image that has them has as folders."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +45,8 @@ class _Swap:
     mount: Mapping[str, Any] | None
     """The user's; None: the path is in the image."""
     mount_path: str
-    paths: tuple[str, ...]
-    """All that HAProxy reads."""
-
-    @property
-    def is_file(self) -> bool:
-        """Whether a single file is mounted."""
-        return self.mount is not None and self.mount_path in self.paths and _looks_like_a_file(self.mount_path)
+    is_file: bool
+    """Whether a single file is mounted."""
 
     @property
     def volume(self) -> str:
@@ -66,12 +65,15 @@ def plain_parts(case: Case, spec: dict[str, Any], originals: Originals) -> Parts
     """
     recognition = case.recognition
     container = next(entry for entry in spec["containers"] if entry["name"] == recognition.containers[0])
-    swaps = _swaps(container, recognition.config_paths)
+    volumes = {entry["name"]: entry for entry in spec.get("volumes") or ()}
+    swaps = _swaps(container, recognition.config_paths, volumes)
     parts = Parts(mounts={container["name"]: [{"name": PAYLOAD_VOLUME, "mountPath": PAYLOAD_DIRECTORY, "readOnly": True}]})
     before = copy.deepcopy(container)
     originals.note_mounts(container)
     for swap in swaps:
-        _swap(container, swap, parts)
+        volume = {} if swap.mount is None else volumes.get(swap.mount["name"], {})
+        _check_readable(spec, volume, swap)
+        _swap(container, swap, parts, read_only=any(kind in volume for kind in _READ_ONLY_KINDS))
     copied = [swap for swap in swaps if swap.mount is None]
     if copied:
         parts.init_containers.append(_image_copy(before, copied))
@@ -98,7 +100,7 @@ def plain_parts(case: Case, spec: dict[str, Any], originals: Originals) -> Parts
     return parts
 
 
-def _swaps(container: Mapping[str, Any], paths: Sequence[str]) -> list[_Swap]:
+def _swaps(container: Mapping[str, Any], paths: Sequence[str], volumes: Mapping[str, Mapping[str, Any]]) -> list[_Swap]:
     """Several paths on one mount are one swap."""
     by_path: dict[str, Mapping[str, Any] | None] = {}
     for path in paths:
@@ -106,11 +108,41 @@ def _swaps(container: Mapping[str, Any], paths: Sequence[str]) -> list[_Swap]:
         mount = max(mounts, key=lambda entry: len(entry["mountPath"].rstrip("/")), default=None)
         if mount is not None and mount.get("mountPropagation") not in (None, "None"):
             raise CannotInject(f"{path} lies on a mount with mountPropagation, which can't be replaced by another one.")
-        if mount is None and path == "/":
-            raise CannotInject("HAProxy reads the root of its file system.")
-        where = (posixpath.dirname(path) if _looks_like_a_file(path) else path) if mount is None else mount["mountPath"]
+        if mount is not None and mount.get("subPathExpr"):
+            raise CannotInject(f"{path} lies on a mount with subPathExpr, which means something else in another container.")
+        where = _folder_in_the_image(path) if mount is None else mount["mountPath"]
         by_path[where] = mount
-    return [_Swap(number, mount, where, tuple(paths)) for number, (where, mount) in enumerate(by_path.items())]
+    return [
+        _Swap(number, mount, where, mount is not None and _is_file(mount, volumes.get(mount["name"], {})))
+        for number, (where, mount) in enumerate(by_path.items())
+    ]
+
+
+def _folder_in_the_image(path: str) -> str:
+    """What is copied out of the image for a path on no volume. Where a folder is mounted over a file no container starts."""
+    where = posixpath.dirname(path) if _looks_like_a_file(path) else path.rstrip("/")
+    if where in ("", "/"):
+        raise CannotInject(f"HAProxy reads {path}, and the root of an image's file system can't be replaced.")
+    if not (_looks_like_a_file(path) or path.endswith(("/", ".d")) or path in _FOLDERS):
+        raise CannotInject(
+            f"HAProxy reads {path}, which is in its image and may be a file or a folder: set spec.target.configPath, "
+            "with a slash at its end for a folder, or mount the configuration."
+        )
+    return where
+
+
+def _is_file(mount: Mapping[str, Any], volume: Mapping[str, Any]) -> bool:
+    """Whether a mount is of a single file."""
+    host_path = volume.get("hostPath")
+    if not mount.get("subPath"):
+        # Only of the host can a volume as a whole be a file.
+        kind = (host_path or {}).get("type") or ""
+        return host_path is not None and (kind.startswith("File") or (not kind and _looks_like_a_file(host_path["path"])))
+    for kind in ("configMap", "secret"):
+        if kind in volume:
+            items = volume[kind].get("items")
+            return not items or any(item["path"] == mount["subPath"] for item in items)
+    return _looks_like_a_file(mount["subPath"])
 
 
 def _is_within(path: str, mount_path: str) -> bool:
@@ -118,10 +150,25 @@ def _is_within(path: str, mount_path: str) -> bool:
 
 
 def _looks_like_a_file(path: str) -> bool:
-    return "." in posixpath.basename(path)
+    return "." in posixpath.basename(path) and not path.endswith(".d")
 
 
-def _swap(container: dict[str, Any], swap: _Swap, parts: Parts) -> None:
+def _check_readable(spec: Mapping[str, Any], volume: Mapping[str, Any], swap: _Swap) -> None:
+    """The copy is made by a user of no rights: what only root may read would keep the pod from starting."""
+    if (spec.get("securityContext") or {}).get("fsGroup") is not None:
+        return
+    for kind in _READ_ONLY_KINDS:
+        source = volume.get(kind) or {}
+        parts = [source, *(part for entry in source.get("sources") or () for part in entry.values())]
+        modes = [part["defaultMode"] for part in parts if part.get("defaultMode") is not None]
+        modes += [item["mode"] for part in parts for item in part.get("items") or () if item.get("mode") is not None]
+        if any(not mode & 0o004 for mode in modes):
+            raise CannotInject(
+                f"{swap.mount_path} has files that only root may read: set the pod's fsGroup, or a mode such as 0644."
+            )
+
+
+def _swap(container: dict[str, Any], swap: _Swap, parts: Parts, *, read_only: bool) -> None:
     parts.volumes.append({"name": swap.volume, "emptyDir": {}})
     ours: dict[str, Any] = {"name": swap.volume, "mountPath": swap.mount_path}
     if swap.is_file:
@@ -130,7 +177,7 @@ def _swap(container: dict[str, Any], swap: _Swap, parts: Parts) -> None:
         parts.volumes.append({"name": swap.image_volume, "emptyDir": {}})
         container["volumeMounts"] = [*(container.get("volumeMounts") or ()), ours]
         return
-    if swap.mount.get("readOnly"):
+    if read_only or swap.mount.get("readOnly"):
         ours["readOnly"] = True
     mounts = container["volumeMounts"]
     mounts[mounts.index(swap.mount)] = ours
@@ -154,7 +201,7 @@ def _source_mount(swap: _Swap) -> dict[str, Any]:
 
 
 def _image_copy(container: Mapping[str, Any], swaps: Sequence[_Swap]) -> dict[str, Any]:
-    commands = " && ".join(f"cp -R '{swap.mount_path}/.' '{_source(swap)}/'" for swap in swaps)
+    commands = " && ".join(shlex.join(["cp", "-R", f"{swap.mount_path}/.", f"{_source(swap)}/"]) for swap in swaps)
     return _of_users_image(_IMAGE_COPY, container) | {
         "command": ["/bin/sh", "-c", f"{commands} || true"],
         "volumeMounts": [

@@ -21,11 +21,6 @@ class Parts:
     mounts: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """By container."""
 
-    @property
-    def appends_containers(self) -> bool:
-        """Whether ``kubectl logs`` has a choice that it did not have before."""
-        return bool(self.containers or self.first_init_containers)
-
     def __iadd__(self, other: Self) -> Self:
         for name in ("volumes", "first_init_containers", "init_containers", "containers"):
             getattr(self, name).extend(getattr(other, name))

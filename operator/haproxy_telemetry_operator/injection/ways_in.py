@@ -5,13 +5,12 @@
   at the same paths, which an init container fills. No argument and no path of the user's changes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..names import OWN_PREFIX, payload_name, shadow_name
 from ..rendering.payload import key_of
 from ..rendering.places import PAYLOAD_DIRECTORY
-from ..targets import Recognition
 from .case import Case
 from .originals import Originals
 from .plain import plain_parts
@@ -55,8 +54,8 @@ def way_in(case: Case, spec: dict[str, Any], originals: Originals) -> Parts:
             originals.note_mounts(container)
             container["volumeMounts"].remove(taken)
             mounts.append({"name": _AUX_VOLUME, "mountPath": taken["mountPath"], "readOnly": True})
-    if case.spec.injection.config_strategy == "Shadow":
-        _point_at_shadow(spec, recognition, originals)
+    if case.spec.injection.config_strategy == "Shadow" and recognition.config_map is not None:
+        _point_at_shadow(spec, recognition.containers, recognition.config_map, originals)
     return parts
 
 
@@ -90,14 +89,13 @@ def _both_files(spec: Mapping[str, Any], mount: Mapping[str, Any], payload: str,
     return {"name": _AUX_VOLUME, "projected": {"sources": [source, ours]}}
 
 
-def _point_at_shadow(spec: dict[str, Any], recognition: Recognition, originals: Originals) -> None:
+def _point_at_shadow(spec: dict[str, Any], containers: Sequence[str], config_map: tuple[str, str], originals: Originals) -> None:
     """The controller reads our copy of its ConfigMap."""
-    if recognition.config_map is None:
-        return
-    namespace, name = recognition.config_map
+    namespace, name = config_map
     before = {f"{namespace}/{name}", name}
+    pointed = False
     for container in spec["containers"]:
-        if container["name"] not in recognition.containers:
+        if container["name"] not in containers:
             continue
         for field in ("command", "args"):
             for index, word in enumerate(container.get(field) or ()):
@@ -106,6 +104,13 @@ def _point_at_shadow(spec: dict[str, Any], recognition: Recognition, originals: 
                 if option.lstrip("-") == "configmap" and equals and value in before:
                     originals.note_arguments(container)
                     container[field][index] = f"{option}={namespace}/{shadow_name(name)}"
+                    pointed = True
                 elif previous.lstrip("-") == "configmap" and word in before:
                     originals.note_arguments(container)
                     container[field][index] = f"{namespace}/{shadow_name(name)}"
+                    pointed = True
+    if not pointed:
+        raise CannotInject(
+            f"Strategy Shadow changes the --configmap argument, and no argument names {name}: add one, or set "
+            "spec.injection.configStrategy to Merge."
+        )

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from haproxy_telemetry_agent.settings import Settings, SettingsError, parse_settings
+from haproxy_telemetry_agent.settings.exporter import Batch
 
 from ..resource import SpecProblem
 from ..resource.destination import Destination
@@ -117,7 +118,10 @@ def _exporter(folder: str, destination: Destination) -> dict[str, Any]:
     if tls or (destination.tls is not None and destination.tls.insecure_skip_verify):
         skip = {"insecureSkipVerify": True} if destination.tls is not None and destination.tls.insecure_skip_verify else {}
         exporter["tls"] = tls | skip
-    exporter["batch"] = msgspec.to_builtins(destination.batch)
+    ours, usual = msgspec.to_builtins(destination.batch), msgspec.to_builtins(Batch())
+    batch = {name: value for name, value in ours.items() if value != usual[name]}
+    if batch:
+        exporter["batch"] = batch
     if destination.spill.enabled:
         exporter["spill"] = {"directory": f"{SPILL_DIRECTORY}/{folder}", "maxBytes": destination.spill.max_bytes}
     return exporter

@@ -31,7 +31,7 @@ from ..names import API_VERSION, FIELD_MANAGER, KIND, LABEL_MANAGED_BY, LABEL_RE
 from ..resource import Spec, TelemetryResource
 from .agent_settings import Transport, agent_document, agent_settings
 from .block import guarded
-from .credentials import projected_sources
+from .credentials import destinations, projected_sources
 from .places import PAYLOAD_DIRECTORY
 
 __all__ = ["ENABLED_KEY", "Rendering", "key_of", "owned", "payload_object", "render"]
@@ -138,7 +138,7 @@ def _what_makes_the_pod(spec: Spec) -> dict[str, Any]:
         ],
         "sidecar": [sidecar.image, sidecar.image_pull_policy, sidecar.env, msgspec.to_builtins(sidecar.resources)],
         "credentials": projected_sources(spec),
-        "spill": [spec.exporter.spill.enabled, *(other.spill.enabled for other in spec.exporters)],
+        "spill": any(destination.spill.enabled for _, destination in destinations(spec)),
         "serviceName": spec.resource.service_name,
     }
 

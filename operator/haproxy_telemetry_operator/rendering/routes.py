@@ -64,7 +64,7 @@ def _entries(ingress: Mapping[str, Any]) -> list[tuple[tuple[str, ...], dict[str
     spec = ingress.get("spec") or {}
     found: list[tuple[tuple[str, ...], dict[str, Any]]] = []
     for rule in spec.get("rules") or ():
-        host = rule.get("host") or ""
+        host = (rule.get("host") or "").lower()
         for path in (rule.get("http") or {}).get("paths") or ():
             text = path.get("path") or "/"
             kind = "Exact" if path.get("pathType") == "Exact" else "Prefix"
@@ -78,9 +78,11 @@ def _entries(ingress: Mapping[str, Any]) -> list[tuple[tuple[str, ...], dict[str
                 continue
             entry: dict[str, Any] = {"path": text, "pathType": kind, "attributes": attributes}
             if host:
-                entry["host"] = host.lower()
+                entry["host"] = host
             if len(text) > 256:
                 entry["route"] = text[:256]
-            order = (host, text, kind, metadata.get("creationTimestamp", ""), metadata["namespace"], metadata["name"])
+            # To the agent /a and /a/ are one prefix, of which the first one counts.
+            same = text if kind == "Exact" else text.rstrip("/")
+            order = (host, same, kind, metadata.get("creationTimestamp", ""), metadata["namespace"], metadata["name"])
             found.append((order, entry))
     return found

@@ -22,6 +22,10 @@ _COLUMNS: tuple[dict[str, Any], ...] = (
 )
 
 
+_NAME_RULE = "size(self.metadata.name) <= 63"
+_NAME_MESSAGE = "metadata.name has more than 63 characters: give it a shorter one, it becomes a label's value"
+
+
 def custom_resource_definition() -> dict[str, Any]:
     """The object, ready to be applied."""
     status = structural_schema(Status)
@@ -53,6 +57,7 @@ def custom_resource_definition() -> dict[str, Any]:
                             "description": "Traces the HAProxy pods of its namespace.",
                             "type": "object",
                             "required": ["spec"],
+                            "x-kubernetes-validations": [{"rule": _NAME_RULE, "message": _NAME_MESSAGE}],
                             "properties": {
                                 "apiVersion": {"type": "string"},
                                 "kind": {"type": "string"},

@@ -12,8 +12,8 @@ from haproxy_telemetry_agent.settings.types import Duration, HeaderName, HeaderV
 
 __all__ = ["CertificateRef", "Destination", "Header", "KeyRef", "SpillVolume", "Tls", "validation"]
 
-ObjectName = Annotated[str, msgspec.Meta(min_length=1, max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
-ObjectKey = Annotated[str, msgspec.Meta(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9._-]+$")]
+ObjectName = Annotated[str, msgspec.Meta(min_length=1, max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$(?!\n)")]
+ObjectKey = Annotated[str, msgspec.Meta(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9._-]+$(?!\n)")]
 
 
 def validation(*rules: tuple[str, str]) -> msgspec.Meta:
@@ -69,6 +69,7 @@ class SpillVolume(Struct, frozen=True):
 
     enabled: bool = False
     max_bytes: Annotated[int, msgspec.Meta(ge=1_048_576)] = 256 * 1024 * 1024
+    """Beyond it batch.dropPolicy says what is dropped."""
 
 
 _HeaderItem = Annotated[

@@ -51,6 +51,21 @@ _AnyObject = Annotated[
 ]
 
 
+_Destination = Annotated[
+    Destination,
+    validation(
+        (
+            "self.type != 'otlp' || has(self.endpoint) || has(self.tracesEndpoint)",
+            "endpoint is required: the collector's URL, such as http://otel-collector.observability:4318",
+        ),
+        (
+            _TLS_NEEDS_HTTPS,
+            "tls needs a https:// endpoint",
+        ),
+    ),
+]
+
+
 class SelectorRequirement(Struct, frozen=True):
     """A condition on a label."""
 
@@ -59,11 +74,22 @@ class SelectorRequirement(Struct, frozen=True):
     values: Annotated[list[_LabelValue], msgspec.Meta(max_length=64)] = msgspec.field(default_factory=list)
 
 
+_Requirement = Annotated[
+    SelectorRequirement,
+    validation(
+        (
+            "(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)",
+            "values are required by, and only allowed with, operator In and NotIn",
+        ),
+    ),
+]
+
+
 class LabelSelector(Struct, frozen=True):
     """Kubernetes' label selector: all that is given must hold."""
 
     match_labels: Annotated[dict[str, _LabelValue], msgspec.Meta(max_length=16)] = msgspec.field(default_factory=dict)
-    match_expressions: Annotated[list[SelectorRequirement], msgspec.Meta(max_length=16)] = msgspec.field(default_factory=list)
+    match_expressions: Annotated[list[_Requirement], msgspec.Meta(max_length=16)] = msgspec.field(default_factory=list)
 
 
 class ConfigMapRef(Struct, frozen=True):
@@ -113,7 +139,9 @@ class Injection(Struct, frozen=True):
     transport: Literal["Auto", "TCP", "Unix"] = "Auto"
     """How HAProxy asks the agent. Auto: TCP on the pod's loopback, a Unix socket where the loopback is the node's (hostNetwork)."""
     spop_port: _Port = 12345
+    """Where HAProxy asks the agent."""
     records_port: _Port = 10514
+    """Where HAProxy tells the agent how each exchange ended."""
     http_port: _Port = 9464
     """Metrics and probes of the agent."""
     processing_timeout: ProcessingTimeout = "20ms"
@@ -156,19 +184,7 @@ class Sidecar(Struct, frozen=True):
 class Spec(Struct, frozen=True):
     """What is to be traced, and how."""
 
-    exporter: Annotated[
-        Destination,
-        validation(
-            (
-                "self.type != 'otlp' || has(self.endpoint) || has(self.tracesEndpoint)",
-                "endpoint is required: the collector's URL, such as http://otel-collector.observability:4318",
-            ),
-            (
-                _TLS_NEEDS_HTTPS,
-                "tls needs a https:// endpoint",
-            ),
-        ),
-    ]
+    exporter: _Destination
     suspend: bool = False
     """Take the instrumentation out, and keep the resource."""
     target: Annotated[
@@ -193,7 +209,7 @@ class Spec(Struct, frozen=True):
             ),
         ),
     ] = msgspec.field(default_factory=Injection)
-    exporters: Annotated[list[Destination], msgspec.Meta(max_length=7)] = msgspec.field(default_factory=list)
+    exporters: Annotated[list[_Destination], msgspec.Meta(max_length=7)] = msgspec.field(default_factory=list)
     """Further destinations: all spans go to each of them too."""
     sampling: Annotated[
         Sampling,

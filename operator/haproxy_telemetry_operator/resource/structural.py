@@ -9,6 +9,7 @@ Source: Kubernetes, "Extend the Kubernetes API with CustomResourceDefinitions", 
 
 import ast
 import inspect
+import itertools
 import textwrap
 from functools import cache
 from typing import Any
@@ -151,11 +152,10 @@ def _sentence(text: str) -> str:
 @cache
 def _field_texts(cls: type) -> dict[str, str]:
     """The strings below the fields of a class."""
-    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+    body = getattr(definition, "body", [])
     texts: dict[str, str] = {}
-    if not isinstance(body, ast.ClassDef):
-        return texts
-    for statement, following in zip(body.body, body.body[1:], strict=False):
+    for statement, following in itertools.pairwise(body):
         if (
             isinstance(statement, ast.AnnAssign)
             and isinstance(statement.target, ast.Name)

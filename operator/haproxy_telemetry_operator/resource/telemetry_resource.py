@@ -7,10 +7,11 @@ from typing import Any, Self
 
 import msgspec
 
-from haproxy_telemetry_agent.settings.explanation import SettingsError, explain
+from haproxy_telemetry_agent.settings.explanation import explain
 
 from ..names import FINALIZER
 from .problems import SpecProblem
+from .selector import check_selector
 from .spec import Spec
 
 __all__ = ["TelemetryResource"]
@@ -72,11 +73,11 @@ class TelemetryResource:
             SpecProblem: a field that the API server let through; its schema is an older one, perhaps.
         """
         try:
-            return msgspec.convert(self.document, Spec)
+            spec = msgspec.convert(self.document, Spec)
         except msgspec.ValidationError as error:
             raise SpecProblem(f"spec.{explain(error, self.document, Spec)}") from None
-        except SettingsError as error:
-            raise SpecProblem(f"spec.{error}") from None
+        check_selector(spec.target.selector)
+        return spec
 
 
 def _time(text: str | None) -> datetime | None:

@@ -79,13 +79,19 @@ def progress_of(workload: Workload, pods: Sequence[Pod], *, wanted_hash: str | N
     if wanted_hash is None and not asked:
         # The way back waits for nothing: it may be the way out.
         return replace(progress, phase=needed)
+    if workload.paused or workload.on_delete:
+        # Whoever runs it decides when its pods are made anew, so it may be on its way for any time.
+        return progress if right else replace(progress, phase=Phase.WAITING)
     if not workload.settled:
-        stalled = workload.stuck or bool(progress.detail) or (since is not None and now - since > _STALL)
+        ours = since is not None and _is_of_restart(living, since, wanted_hash, now)
+        stalled = bool(progress.detail) or (ours and (workload.stuck or (since is not None and now - since > _STALL)))
         # A quota may have room again once an old pod has gone: it is told, and is no reason yet.
         progress = replace(progress, detail=progress.detail or workload.refused)
-        if since is not None and asked:
+        if since is None or not (ours or stalled):
+            return replace(progress, phase=Phase.BUSY)
+        if asked:
             return replace(progress, phase=Phase.STALLED if stalled else Phase.ROLLING)
-        return replace(progress, phase=needed if since is not None and stalled else Phase.BUSY)
+        return replace(progress, phase=needed if stalled else Phase.BUSY)
     if right:
         return progress
     if not asked or since is None:
@@ -95,6 +101,21 @@ def progress_of(workload: Workload, pods: Sequence[Pod], *, wanted_hash: str | N
     if workload.attempts >= _MAX_ATTEMPTS:
         return replace(progress, phase=Phase.GIVEN_UP)
     return replace(progress, phase=Phase.MISSED, again_at=since + _FIRST_BACKOFF * 2 ** max(0, workload.attempts - 1))
+
+
+def _is_of_restart(living: Sequence[Pod], since: datetime, wanted_hash: str | None, now: datetime) -> bool:
+    """Whether pods come and go because of a restart of ours, and not of somebody else's some time after it.
+
+    By what is left of it: pods from before it, or pods made by it that never got ready. Without any pod nothing tells.
+    """
+    if not living or now - since <= _STALL:
+        return True
+    for pod in living:
+        created = _time(pod.created)
+        is_old = pod.injected is not None if wanted_hash is None else pod.injected is None or pod.config_hash != wanted_hash
+        if created is None or (is_old and created < since) or (not pod.ready and created <= since + _STALL):
+            return True
+    return False
 
 
 def is_at_work(progresses: Sequence[Progress]) -> bool:
@@ -124,10 +145,12 @@ def restart_annotations(workload: Workload, wanted_hash: str | None, now: dateti
     at = now.isoformat(timespec="seconds")
     if wanted_hash is None:
         ours = workload.restarted_for is not None
+        again = not ours and workload.restarted_at is not None
         return {
             ANNOTATION_CONFIG_HASH: None,
             ANNOTATION_RESTARTED_AT: None if ours else at,
-            ANNOTATION_ATTEMPTS: None,
+            # Where pods come injected time and again, by whomever, that ends as well.
+            ANNOTATION_ATTEMPTS: str(workload.attempts + 1) if again else None,
         }
     attempts = workload.attempts + 1 if workload.restarted_for == wanted_hash else 1
     return {ANNOTATION_CONFIG_HASH: wanted_hash, ANNOTATION_RESTARTED_AT: at, ANNOTATION_ATTEMPTS: str(attempts)}

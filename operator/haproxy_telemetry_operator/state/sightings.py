@@ -9,9 +9,13 @@ from dataclasses import dataclass
 
 from .conditions import Verdict
 
-__all__ = ["Sighting", "config_verdict", "exporting_verdict", "sighting_of"]
+__all__ = ["SIGHTED_METRICS", "Sighting", "config_verdict", "exporting_verdict", "sighting_of"]
 
 _PREFIX = "haproxy_telemetry_agent_"
+SIGHTED_METRICS = tuple(
+    f"{_PREFIX}{name}" for name in ("open_connections", "exchanges_recorded_total", "spans_exported_total", "export_requests_total")
+)
+"""What ``sighting_of`` looks at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +45,16 @@ def sighting_of(samples: Sequence[tuple[str, Mapping[str, str], float]]) -> Sigh
                 recorded += value
             case "spans_exported_total":
                 exported += value
-            case "export_requests_total" if labels.get("code") != "200" and value > 0:
-                failures[labels.get("code", "")] = value
+            case "export_requests_total" if not _is_success(labels.get("code", "")) and value > 0:
+                code = labels.get("code", "")
+                failures[code] = failures.get(code, 0.0) + value
     worst = max(failures, key=lambda code: failures[code], default="")
     return Sighting(connections, recorded, exported, sum(failures.values()), worst)
+
+
+def _is_success(code: str) -> bool:
+    """Of HTTP, and of gRPC."""
+    return code == "OK" or (len(code) == 3 and code.startswith("2"))
 
 
 def config_verdict(sightings: Sequence[Sighting], unseen: int) -> Verdict:
@@ -68,7 +78,10 @@ def config_verdict(sightings: Sequence[Sighting], unseen: int) -> Verdict:
         return Verdict(kind, "True", "Connected", f"HAProxy is connected to its agent in {len(sightings)} pods.")
     if unseen:
         return Verdict(
-            kind, "Unknown", "AgentsNotReachable", "The agents' metrics port can't be reached: does a NetworkPolicy forbid it?"
+            kind,
+            "Unknown",
+            "AgentsNotReachable",
+            "No agent answers on its metrics port: does it run (log of haproxy-telemetry), does a NetworkPolicy forbid it?",
         )
     return Verdict(kind, "Unknown", "NoPods", "There is no instrumented pod that could be asked.")
 

@@ -119,7 +119,9 @@ class Workload:
             current=status.get("currentNumberScheduled", 0) if daemons else status.get("replicas", 0),
             paused=bool(spec.get("paused")),
             on_delete=strategy.get("type") == "OnDelete",
-            stuck=conditions.get("Progressing", {}).get("reason") == "ProgressDeadlineExceeded",
+            stuck=conditions.get("Progressing", {}).get("reason") == "ProgressDeadlineExceeded"
+            # What it says of an older template is past.
+            and status.get("observedGeneration", 0) >= metadata.get("generation", 0),
             refused=_refusal(conditions.get("ReplicaFailure", {})),
         )
 

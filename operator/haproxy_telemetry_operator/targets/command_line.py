@@ -5,8 +5,9 @@ from typing import Any
 
 __all__ = ["config_paths", "option_values", "words"]
 
-_TAKE_A_VALUE = frozenset(("-f", "-C", "-L", "-m", "-M", "-N", "-n", "-p", "-S", "-sf", "-st", "-x"))
-"""HAProxy's options whose next word is no option's name; a value of ``-S`` may look like anything."""
+_TAKE_A_VALUE = frozenset(("-f", "-C", "-L", "-m", "-M", "-N", "-n", "-p", "-S", "-x"))
+"""HAProxy's options whose next word is no option's name; a value of ``-S`` may look like anything. ``-sf`` and ``-st`` take any
+number of process ids, or none."""
 
 
 def words(container: Mapping[str, Any]) -> list[str]:

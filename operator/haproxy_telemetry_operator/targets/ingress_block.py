@@ -13,6 +13,8 @@ from .recognition import Kind
 __all__ = ["block_lines", "managed_key"]
 
 _KEYS: dict[str, str] = {"KubernetesIngress": "frontend-config-snippet", "HAProxyIngress": "config-frontend-early"}
+_OTHER_KEYS: dict[str, tuple[str, ...]] = {"HAProxyIngress": ("config-defaults", "config-frontend", "config-frontend-late")}
+"""What else of the user's lands in these frontends, or in what they inherit from."""
 _CACHE_RULES = frozenset(("cache-use", "cache-store"))
 
 
@@ -31,10 +33,11 @@ def block_lines(kind: Kind, frontend_lines: Sequence[str], data: Mapping[str, st
         user_text: what else stands in the key.
     """
     lines: list[str] = []
+    texts = [user_text, *(data.get(key, "") for key in _OTHER_KEYS.get(kind, ()))]
     # HAProxyIngress writes a log format only where it has somewhere to log to; with both, the later one would win over the user's.
     if kind == "HAProxyIngress" and not data.get("syslog-endpoint"):
         lines.append("option httplog")
-    return [*lines, *_explicit_filters(user_text), *frontend_lines]
+    return [*lines, *_explicit_filters("\n".join(texts)), *frontend_lines]
 
 
 def _explicit_filters(text: str) -> list[str]:

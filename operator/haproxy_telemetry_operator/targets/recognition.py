@@ -13,7 +13,7 @@ from ..names import OWN_PREFIX
 from ..resource.spec import Target
 from .command_line import config_paths, option_values, words
 
-__all__ = ["NotRecognised", "Recognition", "recognise"]
+__all__ = ["Kind", "NotRecognised", "Recognition", "recognise"]
 
 Kind = Literal["KubernetesIngress", "HAProxyIngress", "Plain"]
 
@@ -130,9 +130,7 @@ def _config_map(arguments: Sequence[str], namespace: str, target: Target) -> tup
 
 def _plain(containers: Sequence[Mapping[str, Any]], target: Target) -> Recognition | NotRecognised | None:
     told = target.container_name is not None
-    found = [entry for entry in containers if _is_plain(entry)] or (list(containers[:1]) if told else [])
-    if told:
-        found = found[:1]
+    found = list(containers[:1]) if told else [entry for entry in containers if _is_plain(entry)]
     if not found:
         return None
     if len(found) > 1:
@@ -146,6 +144,9 @@ def _plain(containers: Sequence[Mapping[str, Any]], target: Target) -> Recogniti
     relative = [path for path in paths if not path.startswith("/")]
     if relative:
         return NotRecognised(f"HAProxy reads {relative[0]!r}, which is no absolute path: set spec.target.configPath.")
+    variable = [path for path in paths if "$(" in path]
+    if variable:
+        return NotRecognised(f"HAProxy reads {variable[0]!r}, a path with a variable in it: set spec.target.configPath.")
     return Recognition("Plain", (container["name"],), config_paths=tuple(paths), haproxy_version=_version(container))
 
 
