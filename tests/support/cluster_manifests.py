@@ -324,7 +324,7 @@ def _workload(
         "template": {"metadata": {"labels": {"app": name} | dict(labels or {})}, "spec": pod},
     }
     if kind == "Deployment":
-        spec |= {"replicas": replicas, "strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}}
+        spec |= {"replicas": replicas, "strategy": {"rollingUpdate": {"maxSurge": "100%", "maxUnavailable": 0}}}
     elif kind == "DaemonSet":
         spec["updateStrategy"] = {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
     else:
