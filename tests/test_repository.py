@@ -8,6 +8,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
+
+from haproxy_telemetry_operator.resource import custom_resource_definition
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = {program: ROOT / program / f"haproxy_telemetry_{program}" for program in ("agent", "operator")}
@@ -136,3 +139,31 @@ def test_import_rules() -> None:
     result = subprocess.run([program, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     assert " 0 broken." in result.stdout
+
+
+def test_the_manifest_of_the_definition_is_that_of_the_program() -> None:
+    """`haproxy-telemetry-operator crd > manifests/crd.yaml` after a change of the resource."""
+    written = yaml.safe_load((ROOT / "manifests" / "crd.yaml").read_text())
+    assert written == custom_resource_definition()
+
+
+def test_the_manifests_give_no_more_rights_than_are_described() -> None:
+    """No Secret but our own, no exec, no pod is made, changed or deleted."""
+    documents = list(yaml.safe_load_all((ROOT / "manifests" / "install.yaml").read_text()))
+    rules = [
+        (resource, set(rule["verbs"]), rule.get("resourceNames"))
+        for document in documents
+        if document["kind"] in ("ClusterRole", "Role")
+        for rule in document["rules"]
+        for resource in rule["resources"]
+    ]
+    assert {resource for resource, _, _ in rules if "/" in resource} == {
+        "haproxytelemetries/status",
+        "haproxytelemetries/finalizers",
+    }
+    for resource, verbs, names in rules:
+        assert "*" not in verbs
+        if resource == "pods":
+            assert verbs == {"get", "list", "watch"}
+        if resource == "secrets":
+            assert verbs == {"create"} or names == ["haproxy-telemetry-injector-tls"]
