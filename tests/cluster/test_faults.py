@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from support import cluster_objects
+from support import cluster_manifests
 from support.at_once import at_once
 from support.cluster_manifests import Object
 from support.cluster_stage import Site, Stage
@@ -13,15 +13,15 @@ _END = "# <<< haproxy-telemetry"
 
 
 def _plain(site: Site, *, replicas: int = 2, name: str = "haproxy") -> list[Object]:
-    return cluster_objects.plain("Deployment", site.namespace, name, site.stage.upstream, replicas=replicas)
+    return cluster_manifests.plain("Deployment", site.namespace, name, site.stage.upstream, replicas=replicas)
 
 
 @at_once
 async def test_a_block_that_others_change(stage: Stage) -> None:
     async with stage.site("block") as site:
         name = "kubernetes-ingress"
-        objects = cluster_objects.ingress_controller(name, site.namespace, replicas=1, data={_KEY: _USERS})
-        await site.put([*cluster_objects.echo(site.namespace), *objects])
+        objects = cluster_manifests.ingress_controller(name, site.namespace, replicas=1, data={_KEY: _USERS})
+        await site.put([*cluster_manifests.echo(site.namespace), *objects])
 
         async def text() -> str:
             found = await stage.api.get("ConfigMap", site.namespace, name)

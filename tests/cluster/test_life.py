@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from support import cluster_objects
+from support import cluster_manifests
 from support.at_once import at_once
 from support.cluster_manifests import HOST, Object
 from support.cluster_stage import CONFIG_HASH, Site, Stage
@@ -33,8 +33,8 @@ TARGETS = {
 
 def _objects(target: Target, site: Site) -> list[Object]:
     if target.host is None:
-        return cluster_objects.plain(target.kind, site.namespace, target.name, site.stage.upstream)
-    return [*cluster_objects.echo(site.namespace), *cluster_objects.ingress_controller(target.name, site.namespace)]
+        return cluster_manifests.plain(target.kind, site.namespace, target.name, site.stage.upstream)
+    return [*cluster_manifests.echo(site.namespace), *cluster_manifests.ingress_controller(target.name, site.namespace)]
 
 
 @pytest.mark.parametrize("name", TARGETS)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from support import cluster_objects
+from support import cluster_manifests
 from support.at_once import at_once
 from support.cluster_stage import Stage
 from support.ports import free_port
@@ -13,7 +13,7 @@ async def test_the_network_of_the_node(stage: Stage) -> None:
     """No port of the node's is taken by what HAProxy asks: that goes over a Unix socket."""
     async with stage.site("host") as site:
         port, metrics = free_port(), free_port()
-        await site.put(cluster_objects.plain("Deployment", site.namespace, "haproxy", stage.upstream, replicas=1, host_port=port))
+        await site.put(cluster_manifests.plain("Deployment", site.namespace, "haproxy", stage.upstream, replicas=1, host_port=port))
         before = await site.snapshot("Deployment", "haproxy")
         await site.create(injection={"httpPort": metrics})
         await site.until_ready()
@@ -40,7 +40,7 @@ async def test_nothing_is_touched(
     stage: Stage, name: str, labels: dict[str, str], spec: dict[str, object], condition: tuple[str, ...]
 ) -> None:
     async with stage.site(name) as site:
-        await site.put(cluster_objects.plain("Deployment", site.namespace, "haproxy", stage.upstream, replicas=1, labels=labels))
+        await site.put(cluster_manifests.plain("Deployment", site.namespace, "haproxy", stage.upstream, replicas=1, labels=labels))
         before, uids = await site.snapshot("Deployment", "haproxy"), await site.uids("haproxy")
         await site.create(**spec)
         await site.until_condition(*condition)
@@ -61,7 +61,7 @@ async def test_what_is_meant_no_longer(stage: Stage) -> None:
     """By its selector first, then because nothing is to be touched any more."""
     async with stage.site("selector") as site:
         for name in ("one", "two"):
-            await site.put(cluster_objects.plain("Deployment", site.namespace, name, stage.upstream, replicas=1))
+            await site.put(cluster_manifests.plain("Deployment", site.namespace, name, stage.upstream, replicas=1))
         before = {name: await site.snapshot("Deployment", name) for name in ("one", "two")}
         async with site.load("one"), site.load("two"):
             await site.create(target={"selector": {"matchLabels": {"app": "one"}}})
