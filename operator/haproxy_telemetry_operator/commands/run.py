@@ -13,6 +13,7 @@ from haproxy_telemetry_agent.logs import configure_logging
 
 from ..cluster import ApiError, Cluster
 from ..handlers import register
+from ..names import FIELD_MANAGER
 from ..operator_service import OperatorService
 from ..own_traces import OwnTraces
 from ..settings import OperatorSettings
@@ -79,6 +80,8 @@ async def _serve(settings: OperatorSettings) -> None:
     try:
         await kopf.operator(
             registry=register(service),
+            # By default it is made of the user's name, and in a container there is none.
+            identity=FIELD_MANAGER,  # type: ignore[arg-type]
             clusterwide=namespaces is None,
             namespaces=sorted(namespaces or ()),
         )
