@@ -70,7 +70,7 @@ async def _start(
     agents = tuple(_agent(service, profile, folder, sink) for service in (EDGE, INNER))
     edge_agent, inner_agent = agents
     await _all(_serve(stack, server_port, sink), *(_run(stack, agent) for agent in agents))
-    edge_wiring, inner_wiring = await asyncio.gather(*(asyncio.to_thread(_wiring, agent, profile) for agent in agents))
+    edge_wiring, inner_wiring = (_wiring(agent, profile) for agent in agents)
     edge = HAProxy(edge_config(doors, edge_wiring), folder / EDGE, binary=haproxy, name="the edge HAProxy")
     inner_text = inner_config(doors, inner_wiring, server_port=server_port)
     inner = HAProxy(inner_text, folder / INNER, binary=haproxy, name="the inner HAProxy")
