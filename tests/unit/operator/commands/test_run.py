@@ -86,10 +86,14 @@ def test_without_a_cluster_it_says_so(monkeypatch: pytest.MonkeyPatch, caplog: p
 @pytest.mark.parametrize(
     ("arguments", "watched"),
     [
-        ([], {"clusterwide": True, "namespaces": []}),
+        ([], {"clusterwide": True, "namespaces": [], "identity": "haproxy-telemetry-operator"}),
         (
             ["--watch-namespaces", "shop,bank"],
-            {"clusterwide": False, "namespaces": ["bank", "haproxy-telemetry", "shop"]},
+            {
+                "clusterwide": False,
+                "namespaces": ["bank", "haproxy-telemetry", "shop"],
+                "identity": "haproxy-telemetry-operator",
+            },
         ),
     ],
 )
