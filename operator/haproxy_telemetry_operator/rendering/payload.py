@@ -24,11 +24,12 @@ from haproxy_telemetry_agent.wiring import (
     render_frontend,
     render_sections,
     render_spoe,
-    render_tcp_frontend,
 )
 
 from ..names import API_VERSION, FIELD_MANAGER, KIND, LABEL_MANAGED_BY, LABEL_RESOURCE, payload_name
 from ..resource import Spec, TelemetryResource
+from ..rewrite_plan import RewritePlan
+from ..rewriter import Selection
 from .agent_settings import Transport, agent_document, agent_settings
 from .block import guarded
 from .credentials import destinations, projected_sources
@@ -109,17 +110,11 @@ def owned(resource: TelemetryResource, name: str, data: Mapping[str, str]) -> di
 def _texts(spec: Spec, plan: Plan) -> dict[str, str]:
     sections = render_sections(plan)
     frontends = spec.target.frontends
-    insertions = {
-        "frontend": render_frontend(plan),
-        "tcpFrontend": render_tcp_frontend() if frontends.tcp else "",
-        "sections": sections,
-        "include": list(frontends.include),
-        "exclude": list(frontends.exclude),
-    }
+    selection = Selection(tuple(frontends.include), tuple(frontends.exclude))
     return {
         "spoe.cfg": render_spoe(replace(plan, profile="Standard") if plan.profile == "Stream" else plan),
         "haproxy-aux.cfg": f"# managed by {FIELD_MANAGER}\n{guarded(sections)}",
-        "insertions.json": json.dumps(insertions, indent=1) + "\n",
+        "insertions.json": RewritePlan.of_plan(plan, selection, with_tcp=frontends.tcp).render(),
     }
 
 
